@@ -1,0 +1,40 @@
+"""Constructor annotations that say more than a type: the schema against which configs are checked.
+
+    class Classifier(nnx.Module):
+        def __init__(self, *, features: PositiveInt = 128, dropout: Probability = 0.0, pooling: Literal["last", "mean"] = "last"): ...
+
+`grux.config` reads them from the signature and refuses a value out of range before anything is built.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number, both included unless `open_high`."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below and math.isfinite(value)
+
+    def __str__(self) -> str:
+        low = f"> {self.low:g}" if self.open_low else f">= {self.low:g}"
+        high = f"< {self.high:g}" if self.open_high else f"<= {self.high:g}"
+        parts = [low] * (self.low > -math.inf) + [high] * (self.high < math.inf)
+        return " and ".join(parts) or "finite"
+
+
+PositiveInt = Annotated[int, Range(1)]
+NonNegativeInt = Annotated[int, Range(0)]
+PositiveFloat = Annotated[float, Range(0, open_low=True)]
+NonNegativeFloat = Annotated[float, Range(0)]
+Fraction = Annotated[float, Range(0, 1)]
+Probability = Annotated[float, Range(0, 1, open_high=True)]
