@@ -1,0 +1,53 @@
+"""Long short-term memory with forget gate (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
+
+    i  = sigmoid(W_i x + b_i + U_i h)
+    f  = sigmoid(W_f x + b_f + U_f h)
+    g  = tanh(W_g x + b_g + U_g h)
+    o  = sigmoid(W_o x + b_o + U_o h)
+    c' = f * c + i * g
+    h' = o * tanh(c')
+
+Parameters: 4*H*D + 4*H*H + 4*H
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from grux.arguments import PositiveInt
+from grux.cells.base import Carry, GatedCell, Gates
+from grux.cells.initializers import Initializer
+
+FORGET_BIAS = 1.0  # Jozefowicz et al. 2015, section 2.3: start by remembering
+FORGET_GATE = 1
+
+
+class LSTMCell(GatedCell):
+    """LSTM without peepholes; gates i, f, g, o; carry (h, c)."""
+
+    gates = 4
+    carries = 2
+
+    def __init__(
+        self,
+        *,
+        in_features: PositiveInt,
+        features: PositiveInt,
+        input_init: Initializer = "glorot",
+        recurrent_init: Initializer = "orthogonal",
+        forget_bias: float = FORGET_BIAS,
+        rngs: nnx.Rngs,
+    ):
+        super().__init__(
+            in_features=in_features, features=features, input_init=input_init, recurrent_init=recurrent_init, rngs=rngs
+        )
+        self.b_ih[...] = self.b_ih[...].at[FORGET_GATE].set(forget_bias)
+
+    @staticmethod
+    def combine(carry: Carry, p: Gates, r: Gates) -> Carry:
+        (_, c), (p_i, p_f, p_g, p_o), (r_i, r_f, r_g, r_o) = carry, p, r
+        write = jax.nn.sigmoid(p_i + r_i)
+        keep = jax.nn.sigmoid(p_f + r_f)
+        show = jax.nn.sigmoid(p_o + r_o)
+        c = keep * c + write * jnp.tanh(p_g + r_g)
+        return show * jnp.tanh(c), c

@@ -1,0 +1,43 @@
+"""The reference strategy: `lax.scan` of one step at a time, differentiated by JAX.
+
+Runs any cell and any step function. Everything faster is tested against it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from grux.cells.base import Carry, Cell, Gates
+from grux.engine.masking import hold, silence
+from grux.shapes import Array, Bool, Float
+
+
+def sequential(
+    cell: Cell, p: Gates, carry: Carry, mask: Bool[Array, "T B"] | None, reverse: bool
+) -> tuple[Float[Array, "T B H"], Carry]:
+    """All steps of a cell over its projected input p, time-major."""
+    return scan(cell.step, carry, p, mask=mask, reverse=reverse)
+
+
+def scan(
+    step: Callable[[Any, Any], tuple[Any, Array]],
+    carry: Any,
+    xs: Any,
+    *,
+    mask: Bool[Array, "T B"] | None = None,
+    reverse: bool = False,
+) -> tuple[Array, Any]:
+    """Steps of any function, such as a decoder that attends.
+
+    `step(carry, x_t) -> (carry, y_t)` with arrays [B, ...]; `xs` is a tree of arrays [T, B, ...]. The arrays of the
+    carry are [B, H]. Returns the outputs [T, B, ...] and the last carry; padding holds the carry and gives zeros.
+    """
+
+    def masked_step(carry, inputs):
+        x, m = inputs
+        new, y = step(carry, x)
+        return hold(m, new, carry), silence(m, y)
+
+    carry, ys = jax.lax.scan(masked_step, carry, (xs, mask), reverse=reverse)
+    return ys, carry

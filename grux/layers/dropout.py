@@ -1,0 +1,14 @@
+"""Dropout as a function of a key (Srivastava et al. 2014): no key, no dropout."""
+
+import jax
+import jax.numpy as jnp
+
+from grux.shapes import Array, Float, Key
+
+
+def dropout(x: Float[Array, "..."], rate: float, key: Key | None) -> Float[Array, "..."]:
+    """x with a share `rate` of its values zeroed and the rest scaled by 1 / (1 - rate); x itself without a key."""
+    if key is None or rate == 0.0:
+        return x
+    keep = jax.random.bernoulli(key, 1.0 - rate, x.shape)
+    return jnp.where(keep, x / (1.0 - rate), jnp.zeros((), x.dtype)).astype(x.dtype)

@@ -1,0 +1,79 @@
+"""Recurrent layers: a cell run over time, in one direction or in both."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from flax import nnx
+
+from grux.arguments import PositiveInt
+from grux.cells.base import Carry, Cell
+from grux.engine.run import Strategy, choose, run
+from grux.errors import UsageError
+from grux.layers.base import Layer
+from grux.shapes import Array, Bool, Float, Key
+
+
+class Recurrent(Layer):
+    """A cell run from the first step to the last (`reverse`: from the last to the first)."""
+
+    def __init__(
+        self,
+        *,
+        cell: Callable[..., Cell],
+        in_features: PositiveInt,
+        features: PositiveInt,
+        reverse: bool = False,
+        strategy: Strategy = "auto",
+        rngs: nnx.Rngs,
+    ):
+        self.cell = cell(in_features=in_features, features=features, rngs=rngs)
+        self.in_features = in_features
+        self.out_features = features
+        self.reverse = reverse
+        self.strategy = choose(self.cell, strategy)
+
+    def initial_carry(self, batch_size: int) -> Carry:
+        return self.cell.initial_carry(batch_size)
+
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        *,
+        mask: Bool[Array, "B T"] | None = None,
+        carry: Carry | None = None,
+        key: Key | None = None,
+    ) -> tuple[Float[Array, "B T H"], Carry]:
+        return run(self.cell, x, mask=mask, carry=carry, reverse=self.reverse, strategy=self.strategy)
+
+
+class Bidirectional(Layer):
+    """Two layers of half the width each, one per direction, side by side (Schuster and Paliwal 1997).
+
+    The outputs are concatenated, so y is as wide as that of a one-directional layer with the same `features`; the
+    carry is the pair (forward, backward).
+    """
+
+    def __init__(self, *, layer: Callable[..., Layer], in_features: PositiveInt, features: PositiveInt, rngs: nnx.Rngs):
+        if features % 2:
+            raise UsageError(f"features={features} of a bidirectional layer is shared by two directions; make it even.")
+        half = features // 2
+        self.forward = layer(in_features=in_features, features=half, rngs=rngs)
+        self.backward = layer(in_features=in_features, features=half, reverse=True, rngs=rngs)
+        self.in_features = in_features
+        self.out_features = self.forward.out_features + self.backward.out_features
+
+    def initial_carry(self, batch_size: int):
+        return self.forward.initial_carry(batch_size), self.backward.initial_carry(batch_size)
+
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        *,
+        mask: Bool[Array, "B T"] | None = None,
+        carry=None,
+        key: Key | None = None,
+    ):
+        forward, backward = self.initial_carry(x.shape[0]) if carry is None else carry
+        left, forward = self.forward(x, mask=mask, carry=forward)
+        right, backward = self.backward(x, mask=mask, carry=backward)
+        return jnp.concatenate([left, right], axis=-1), (forward, backward)
