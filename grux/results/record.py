@@ -36,9 +36,9 @@ _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 class Run:
     """One run folder and what its files say.
 
-    `state` is done, running, failed, interrupted, unknown (nothing says how far it got) or damaged; `problem` is the reason in
-    words for every state but done and running. `record` is `result.json` (done only), `status` is `status.json`; both have been
-    checked against `grux.results.schema`. `config` is the resolved config, {} where there is none.
+    `state` is done, running, failed, interrupted, unknown (nothing says how far it got) or damaged; `problem` is the
+    reason in words for every state but done and running. `record` is `result.json` (done only), `status` is
+    `status.json`; both have been checked against `grux.results.schema`. `config` is the resolved config, {} without one.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class Run:
 
     @property
     def choices(self) -> dict[str, str]:
-        """Which option each config group took (`arch`, `data`, ...); {} where the run ended before it was written down."""
+        """Which option each config group took (`arch`, `data`, ...); {} where nothing says so."""
         source = self.record or self.status or {}
         return {key: value for key, value in (source.get("choices") or {}).items() if value is not None}
 
@@ -94,9 +94,10 @@ def write_json(path: str | os.PathLike, obj: object) -> None:
 
 
 def plain(obj: Any) -> Any:
-    """`obj` in JSON's own types: numpy scalars and arrays as numbers and lists, and NaN, Infinity, -Infinity as those strings.
+    """`obj` in JSON's own types: numpy scalars and arrays as numbers and lists, non-finite numbers as strings.
 
-    JSON has no non-finite numbers; a string keeps what happened, and `float` reads it back. Raises TypeError for anything else.
+    JSON has no NaN, Infinity or -Infinity; a string keeps what happened, and `float` reads it back. Raises TypeError
+    for a type that JSON cannot hold.
     """
     if obj is None or isinstance(obj, (bool, int)):
         return obj
@@ -187,8 +188,9 @@ def read_metrics(run: Run | str | os.PathLike) -> list[dict[str, Any]]:
 def find_runs(paths: Iterable[str | os.PathLike]) -> list[Run]:
     """All runs in or below the paths, each once, sorted by path.
 
-    A path is a run folder, a file in one, an experiment folder or the root of all runs. Links below a path are not followed, and
-    the search ends `WALK_DEPTH` folders down. Raises UsageError for a path that does not exist; never for what a file holds.
+    A path is a run folder, a file in one, an experiment folder or the root of all runs. Links below a path are not
+    followed, and the search ends `WALK_DEPTH` folders down. Raises UsageError for a path that does not exist; never
+    for what a file holds.
     """
     folders: dict[str, Path] = {}
     for given in map(Path, paths):
@@ -254,7 +256,7 @@ def _state(record, record_problem, status, status_problem) -> tuple[str, str | N
     if status is None:
         return (
             "unknown",
-            "it has no status.json and no result.json: it stopped before its first step or was copied in part",
+            "it has neither status.json nor result.json: it never started or was copied in part",
         )
     state, message = status["state"], status.get("message") or ""
     if state not in _STATES:
@@ -270,7 +272,7 @@ def _state(record, record_problem, status, status_problem) -> tuple[str, str | N
 
 
 def _is_gone(status: dict[str, Any]) -> bool:
-    """Whether the process of a running run is certainly dead; another machine's process gets the benefit of the doubt."""
+    """Whether the process of a running run is certainly dead; one on another machine is believed to live."""
     pid, host = status.get("pid"), status.get("host")
     if pid is None or pid <= 0 or sys.platform == "win32" or (host and host != socket.gethostname()):
         return False

@@ -1,6 +1,6 @@
 """The shape of `result.json` and `status.json`, as far as tables and plots rely on it.
 
-A run folder may be half written, from another program, or from a later grux; whatever reads it asks `problem_of` first, and
+A run folder may be half written, from another program, or from a later grux; `record.find_runs` asks here first, and
 everything after that may trust the types. Keys that are not listed are free.
 """
 
@@ -92,8 +92,8 @@ def problem_of_status(status: object) -> str | None:
 def _mismatch(value: object, shape: object, where: str) -> str | None:
     """The first place where `value` does not have the `shape`, as a phrase; None where all of it fits.
 
-    A shape is a type, `_NUMBER`, `[shape]` for a list, or a dict: its `str` key gives the shape of every value, its literal keys
-    are required unless optional.
+    A shape is a type, `_NUMBER`, `[shape]` for a list, or a dict: its `str` key gives the shape of every value, its
+    literal keys are required unless optional.
     """
     if isinstance(shape, _Optional):
         return None if value is None else _mismatch(value, shape.shape, where)
