@@ -108,7 +108,7 @@ def length_buckets(
         return int(sizes[first : last + 1].sum() * longest[last].sum())
 
     # best[m]: the least cost of groups 0..m with so many shapes so far, and the last group of each shape.
-    best = [(cost(0, m), (m,)) for m in range(len(cuts))]
+    best: list[tuple[int, tuple[int, ...]]] = [(cost(0, m), (m,)) for m in range(len(cuts))]
     found = [best[-1]]
     for _ in range(1, min(limit, len(cuts))):
         best = [

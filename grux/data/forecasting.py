@@ -5,7 +5,6 @@ is standardised by mean and deviation of the *training* rows; windows move by on
 validation and test windows reach back into the rows before their part, their targets never do.
 """
 
-import csv
 import math
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,7 @@ import numpy as np
 
 from grux.batch import Info
 from grux.data.base import Dataset, Split, Windows
-from grux.data.text import read_text
+from grux.data.text import read_table
 from grux.errors import DataError
 
 
@@ -39,8 +38,8 @@ def read_series(path: Path, *, encoding: str = "utf-8") -> Series:
     Raises `DataError` with line and column for anything else: ragged rows, missing or non-numeric cells, a missing
     header, doubled columns, times that do not grow.
     """
-    rows = csv.reader(read_text(path, encoding).splitlines())
-    header = [cell.strip() for cell in next(rows, [])]
+    rows = read_table(path, encoding)
+    header = [cell.strip() for cell in next(rows, (1, []))[1]]
     if len(header) < 2:
         raise DataError(f"{path}: line 1 must name a time column and at least one channel, got {header}.")
     if any(_is_number(cell) or not cell for cell in header):
@@ -50,8 +49,8 @@ def read_series(path: Path, *, encoding: str = "utf-8") -> Series:
         raise DataError(f"{path}: column {doubled[0]!r} stands {header.count(doubled[0])} times in the header.")
     times: list[datetime] = []
     values: list[list[float]] = []
-    for row in rows:
-        where = f"{path}, line {rows.line_num}"
+    for line, row in rows:
+        where = f"{path}, line {line}"
         if len(row) != len(header):
             raise DataError(f"{where}: {len(row)} cells where the header has {len(header)}.")
         times.append(_time(row[0], where))

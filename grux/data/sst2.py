@@ -4,7 +4,6 @@ Sentence level with the standard splits; neutral sentences left out. No phrase l
 training from sentences alone.
 """
 
-import csv
 from pathlib import Path
 
 from grux.arguments import PositiveInt
@@ -12,7 +11,7 @@ from grux.data.base import Dataset
 from grux.data.card import Card
 from grux.data.fetch import File
 from grux.data.files import hashes
-from grux.data.text import Labelled, classification_dataset, read_text
+from grux.data.text import Labelled, classification_dataset, read_table
 from grux.data.tokenise import Kind
 from grux.errors import DataError
 
@@ -64,12 +63,13 @@ def sst2(
 
 def read_labelled(path: Path) -> list[Labelled]:
     """Rows of a CSV file with the header `label,sentence` and labels 0 and 1."""
-    rows = csv.reader(read_text(path).splitlines(keepends=True))
-    if (header := next(rows, None)) != ["label", "sentence"]:
+    rows = read_table(path)
+    _, header = next(rows, (1, []))
+    if header != ["label", "sentence"]:
         raise DataError(f"{path}, line 1: the header is {header}, but label,sentence is needed.")
     found = []
-    for row in rows:
+    for line, row in rows:
         if len(row) != 2 or row[0] not in ("0", "1"):
-            raise DataError(f"{path}, line {rows.line_num}: {row} is not a label 0 or 1 and a sentence.")
+            raise DataError(f"{path}, line {line}: {row} is not a label 0 or 1 and a sentence.")
         found.append((row[1], int(row[0])))
     return found

@@ -1,7 +1,9 @@
 """Shared by the text sets: strict reading, splits by hash, padding, and the two shapes of a text data set."""
 
+import csv
 import hashlib
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
 
@@ -34,6 +36,17 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
 def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     """The lines of a file; only line feeds end a line, so that files aligned by line stay aligned."""
     return [line.rstrip("\r") for line in read_text(path, encoding).removesuffix("\n").split("\n")]
+
+
+def read_table(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file with the line each ends on; raises `DataError` for a row that cannot be read."""
+    # Only line feeds end a row outside quotes: `splitlines` would also cut at characters such as U+0085.
+    rows = csv.reader(io.StringIO(read_text(path, encoding), newline=""), strict=True)
+    try:
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error as error:
+        raise DataError(f"{path}, line {rows.line_num}: {error}; repair the row.") from None
 
 
 def hash_splits(keys: Sequence[str], *, validation: float, test: float) -> dict[str, list[int]]:
@@ -126,6 +139,7 @@ def translation_dataset(
         }
     kept, notes = dict(splits), ()
     coded = {key: _encode(rows, source_tokenizer, target_tokenizer) for key, rows in splits.items()}
+    longest_target = max((len(target) for _, target in coded["train"]), default=0)
     if max_length is not None:
         fits = [max(len(source), len(target)) <= max_length for source, target in coded["train"]]
         kept["train"] = list(compress(splits["train"], fits))
@@ -149,7 +163,7 @@ def translation_dataset(
         task="translation",
         vocabulary=source_tokenizer.size,
         target_vocabulary=target_tokenizer.size,
-        max_target_length=int(lengths["train"][:, 1].max()),
+        max_target_length=longest_target,  # of the pairs left out too: decoding may meet such a text again
     )
     return Dataset(info, made, files, artifacts=artifacts, decode=target_tokenizer.decode, notes=notes)
 
