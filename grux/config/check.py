@@ -1,0 +1,149 @@
+"""Check a composed config before anything is fetched or built: first what needs no JAX, then every node.
+
+Hydra lets `+typo=1` and a misspelt key in a yaml file pass in silence; here both end in a sentence that names the
+nearest known key.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from grux.config.complaints import nearest
+from grux.config.settings import GIVEN, GROUPS, SETTINGS
+from grux.config.targets import check_name, resolve
+from grux.config.values import check_value, describe, takes_object
+from grux.errors import UsageError
+
+MARKS = ("_target_", "_partial_")
+"""The only keys with a leading underscore that mean something."""
+
+
+def check_settings(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
+    """Top-level keys, their types and ranges, and the text of every `_target_`. Imports no JAX.
+
+    `plugins` are the packages of the command line (`plugins_of`); a config that admits others is refused.
+    """
+    plugins = tuple(plugins)
+    known = (*GROUPS, *SETTINGS)
+    for key in config:
+        if key not in known:
+            raise UsageError(f"unknown key {key}: {nearest(key, known)}")
+    for key in known:
+        if key not in config:
+            raise UsageError(f"{key} is missing from the config; start from configs/train.yaml.")
+    for key, annotation in SETTINGS.items():
+        check_value(config[key], annotation, key)
+    if tuple(config["plugins"]) != plugins:
+        raise UsageError(
+            f"plugins={config['plugins']} stands in a yaml file; only the command line may admit packages."
+        )
+    if bad := set(config["group"]) & set("/\\\0") or config["group"] in ("", ".", ".."):
+        raise UsageError(f"group={config['group']!r} must be the plain name of one folder{', without /' * bool(bad)}.")
+    for group in GROUPS:
+        if not isinstance(config[group], dict) or "_target_" not in config[group]:
+            raise UsageError(
+                f"{group} must be chosen by name, like {group}=NAME; see `grux train --help` for the names."
+            )
+        _check_marks(config[group], group, group, plugins)
+
+
+def _check_marks(value: Any, group: str, path: str, plugins: tuple[str, ...]) -> None:
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            _check_marks(item, group, f"{path}[{i}]", plugins)
+    if not isinstance(value, dict):
+        return
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise UsageError(f"{path} has the key {key!r}, which yaml does not read as a text: quote it.")
+        if key.startswith("_") and key not in MARKS:
+            raise UsageError(f"unknown key {path}.{key}: {nearest(key, MARKS, path)}")
+        _check_marks(item, group, f"{path}.{key}", plugins)
+    if "_target_" in value:
+        check_name(value["_target_"], group, f"{path}._target_", plugins)
+        check_value(value.get("_partial_", False), bool, f"{path}._partial_")
+    elif "_partial_" in value:
+        raise UsageError(f"{path}._partial_ stands without a _target_; name the class or function to call.")
+
+
+def check_nodes(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
+    """Every node against the signature of what its `_target_` names: names, types, ranges, and what is missing.
+
+    The whole tree passes the allow-list before the first module of a node is used for anything.
+    """
+    plugins = tuple(plugins)
+    for group in GROUPS:
+        _resolve_all(config[group], group, group, plugins)
+    for group in GROUPS:
+        _check_node(config[group], group, group, plugins)
+
+
+def _resolve_all(value: Any, group: str, path: str, plugins: tuple[str, ...]) -> None:
+    if isinstance(value, dict):
+        if "_target_" in value:
+            resolve(value["_target_"], group, f"{path}._target_", plugins)
+        for key, item in value.items():
+            _resolve_all(item, group, f"{path}.{key}", plugins)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _resolve_all(item, group, f"{path}[{i}]", plugins)
+
+
+def _check_node(node: dict[str, Any], group: str, path: str, plugins: tuple[str, ...]) -> None:
+    target = resolve(node["_target_"], group, f"{path}._target_", plugins)
+    parameters = signature(target)
+    given = GIVEN[group]
+    settable = {name: p for name, p in parameters.items() if name not in given}
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    settable = {name: p for name, p in settable.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+    for key, value in node.items():
+        if key in MARKS:
+            continue
+        if key in given:
+            raise UsageError(f"{path}.{key} is filled in by grux{_instead(key, path)}; remove it.")
+        if key in settable:
+            _check_argument(value, settable[key].annotation, group, f"{path}.{key}", plugins)
+        elif not open_ended:
+            raise UsageError(f"unknown key {path}.{key}: {nearest(key, settable, path)}")
+    # What a plugin's partial gets from its caller is not known here.
+    if node.get("_partial_") and node["_target_"].split(".")[0] in plugins:
+        return
+    for name, parameter in settable.items():
+        if parameter.default is parameter.empty and name not in node:
+            raise UsageError(f"{path}.{name} is missing: {node['_target_']} needs {describe(parameter.annotation)}.")
+
+
+def _check_argument(value: Any, annotation: Any, group: str, path: str, plugins: tuple[str, ...]) -> None:
+    if isinstance(value, dict) and "_target_" in value:
+        if not takes_object(annotation):
+            raise UsageError(f"{path} must be {describe(annotation)}, not a node with _target_.")
+        _check_node(value, group, path, plugins)
+    elif isinstance(value, list) and any(isinstance(v, dict) and "_target_" in v for v in value):
+        inner = [a for a in typing.get_args(annotation) if a is not Ellipsis]
+        for i, item in enumerate(value):
+            _check_argument(item, inner[0] if inner else Any, group, f"{path}[{i}]", plugins)
+    else:
+        check_value(value, annotation, path)
+
+
+def signature(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Parameters by name, with annotations that are written as text resolved where they can be."""
+    # NNX's metaclass hides a constructor behind (*args, **kwargs): read __init__ itself.
+    function = target.__init__ if inspect.isclass(target) else target
+    parameters = dict(inspect.signature(function).parameters)
+    if inspect.isclass(target):
+        del parameters[next(iter(parameters))]
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+    except Exception:  # a name known to type checkers only: an unread annotation accepts every value
+        hints = {}
+    return {name: p.replace(annotation=hints.get(name, p.annotation)) for name, p in parameters.items()}
+
+
+def _instead(key: str, path: str) -> str:
+    if key == "features":
+        return ": the width of a layer is model.features"
+    if key == "learning_rate":
+        return ": set learning_rate at the top level"
+    return f" for {path}"

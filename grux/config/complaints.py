@@ -1,0 +1,95 @@
+"""Say what a user did wrong in one sentence, with the nearest name that would have been right."""
+
+import contextlib
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from grux.errors import UsageError
+
+
+def nearest(name: str, known: Iterable[str], path: str = "") -> str:
+    """ "did you mean gru?" where something is near, else what there is; `path` is the dotted key they all lie under."""
+    known = sorted(known)
+    prefix = f"{path}." if path else ""
+    match = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if match:
+        return f"did you mean {prefix}{match[0]}?"
+    return f"there is {', '.join(prefix + k for k in known)}." if known else "there is none."
+
+
+@contextlib.contextmanager
+def explained(overrides: Sequence[str], hydra: GlobalHydra) -> Iterator[None]:
+    """Turn an error of Hydra or OmegaConf into a `UsageError` of one sentence."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+        raise UsageError(_sentence(error, overrides, hydra)) from error
+    except Exception as error:  # yaml's errors share no base with Hydra's, and a parser may fail in any way
+        if type(error).__module__.split(".")[0] not in ("yaml", "antlr4", "hydra", "omegaconf"):
+            raise
+        raise UsageError(_sentence(error, overrides, hydra)) from error
+
+
+def _sentence(error: Exception, overrides: Sequence[str], hydra: GlobalHydra) -> str:
+    text = str(error)
+    if found := re.search(r"(?:In '(\S+)': )?Could not find '(\S+)/([^/\s']+)'", text):
+        where, group, name = found.groups()
+        origin = "" if any(o.lstrip("+").startswith(f"{group}=") for o in overrides) else f" (asked for by {where})"
+        return f"{group}={name}{origin} is unknown: {nearest(name, _options(group, hydra))}"
+    if found := re.search(r"Could not (?:override|delete|append to config\. No match for) '([^']+)'", text):
+        key = found[1].split("@")[0]
+        return f"unknown key {key}: {_nearest_key(key, overrides, hydra)}"
+    if found := re.search(r"Key '(\S+)' is not in struct[\s\S]*full_key: (\S+)", text):
+        return f"unknown key {found[2]}: {_nearest_key(found[2], overrides, hydra)}"
+    if "add --multirun" in text or "sweep" in text.lower() and "," in text:
+        swept = next((o for o in overrides if o in text), "")
+        return f"{swept or 'an override'} has several values: add -m to run them all, or quote it: key='a,b'."
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override!r}: write key=value, like arch=lstm or model.features=64."
+    if "\n" in text and "Available options" in text:
+        text = text.split("\n")[0]
+    cause = f": {error.__cause__}" if error.__cause__ and str(error.__cause__) not in text else ""
+    line = " ".join(f"{text}{cause}".replace("\n", "; ").split())
+    line = re.sub(r"; See https?://\S+ for details|; (full_key|object_type|reference_type)[:=]\S*", "", line)
+    return f"{line.rstrip('.;')}; see `grux train --help` for what can be written."
+
+
+def _options(group: str, hydra: GlobalHydra) -> list[str]:
+    try:
+        return hydra.config_loader().get_group_options(group, results_filter=ObjectType.CONFIG)
+    except Exception:  # a suggestion must never hide the error it belongs to
+        return []
+
+
+def _nearest_key(key: str, overrides: Sequence[str], hydra: GlobalHydra) -> str:
+    """The nearest key of the config as it stands without the overrides that set values."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.types import RunMode
+
+    loader = hydra.config_loader()
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+    groups = [o.input_line for o in parsed if o.input_line and _options(o.key_or_group, hydra)]
+    try:
+        node: Any = loader.load_configuration("train", overrides=groups, run_mode=RunMode.RUN)
+    except Exception:  # as above
+        return "see `grux train --cfg job` for the keys there are."
+    *path, last = key.split(".")
+    for depth, part in enumerate(path):
+        if part not in _keys(node):
+            return nearest(part, _keys(node), ".".join(path[:depth]))
+        node = node[part]
+    return nearest(last, _keys(node), ".".join(path))
+
+
+def _keys(node: Any) -> list[str]:
+    keys = [str(k) for k in node] if hasattr(node, "items") else []
+    return [k for k in keys if k != "hydra" and not k.startswith("_")]
