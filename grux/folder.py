@@ -1,0 +1,107 @@
+"""The folder of one run: who may write it, and what is in it before and after the training."""
+
+import datetime
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from grux.errors import GruxError, StorageError, UsageError
+from grux.results.record import read_json, write_atomic, write_json
+
+
+class RunFolder:
+    """Owner of a run folder while the run goes on: a context manager that holds the lock and keeps `status.json`.
+
+    Leaving it by an exception writes what happened: `interrupted` (can go on) or `failed`.
+    """
+
+    def __init__(self, path: Path, *, run_id: str, choices: dict[str, str]):
+        self.path = path
+        self._base = {"run_id": run_id, "choices": choices, "pid": os.getpid(), "host": socket.gethostname()}
+        self._lock = path / "lock"
+        self._step = self._steps = 0
+        self._started = now()
+
+    def __enter__(self) -> "RunFolder":
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+        except OSError as error:
+            raise StorageError(
+                f"The run folder {self.path} cannot be written ({error.strerror}); choose another with runs=FOLDER."
+            ) from error
+        self.status("running")
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, _: object) -> None:
+        if error is None:
+            self.status("done")
+        elif isinstance(error, KeyboardInterrupt) or (isinstance(error, GruxError) and error.exit_code == 75):
+            self.status("interrupted", kind=type(error).__name__, message=str(error))
+        else:
+            name = type(error).__name__
+            self.status("failed", kind=name, message=(str(error) or name).splitlines()[0][:500])
+        self._lock.unlink(missing_ok=True)
+
+    def status(self, state: str, *, kind: str | None = None, message: str = "") -> None:
+        """Write `status.json`; the state is running, done, failed or interrupted."""
+        values = {"state": state, "kind": kind, "message": message, "step": self._step, "steps": self._steps}
+        try:
+            write_json(self.path / "status.json", {**self._base, **values, "started": self._started, "updated": now()})
+        except StorageError:
+            if state == "running":
+                raise  # at the end the first error matters more than this one
+
+    def reached(self, step: int, steps: int) -> None:
+        """A checkpoint of `step` out of `steps` is on disk."""
+        self._step, self._steps = step, steps
+        self.status("running")
+
+    def write_artifacts(self, artifacts: dict[str, bytes]) -> None:
+        """Vocabularies and tokenisers, so that the run can be used without its data."""
+        folder = self.path / "artifacts"
+        for name, content in artifacts.items():
+            folder.mkdir(exist_ok=True)
+            write_atomic(folder / Path(name).name, content)
+
+    def _take_lock(self) -> None:
+        content = {"pid": os.getpid(), "host": socket.gethostname()}
+        for _ in range(2):
+            try:
+                with open(self._lock, "x", encoding="utf-8") as file:
+                    file.write(f'{{"pid": {content["pid"]}, "host": "{content["host"]}"}}\n')
+                return
+            except FileExistsError:
+                owner = _owner(self._lock)
+                if owner is None or (owner["host"] == content["host"] and not _alive(owner["pid"])):
+                    self._lock.unlink(missing_ok=True)  # its process died without a word
+                    continue
+                raise UsageError(
+                    f"{self.path} is being written by process {owner['pid']} on {owner['host']}; wait for it, or "
+                    f"remove {self._lock} if that process is no longer there."
+                ) from None
+        raise UsageError(f"{self.path} is being started by another process at this moment; try again.")
+
+
+def _owner(lock: Path) -> dict[str, Any] | None:
+    try:
+        content = read_json(lock)
+        return {"pid": int(content["pid"]), "host": str(content["host"])}
+    except (GruxError, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return pid != os.getpid()
+
+
+def now() -> str:
+    """UTC time in ISO format, to the second."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,73 @@
+"""Where a number comes from: versions, the commit and its changes, the machine."""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("grux", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "hydra-core", "numpy", "sacrebleu")
+# Only what changes numbers or placement is recorded: never the whole environment, which holds secrets.
+VARIABLES = ("XLA_FLAGS", "NPROC", "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "JAX_ENABLE_X64", "OMP_NUM_THREADS")
+
+
+def versions() -> dict[str, str | None]:
+    """Python and the packages that take part in a number; None for one that is not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def commit() -> tuple[str | None, str | None]:
+    """The commit of grux's own checkout, and the SHA-256 of the changes to it; None where there is none.
+
+    An installed package that merely lies inside somebody's repository is not a checkout of grux.
+    """
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None, None
+    head = _git(root, "rev-parse", "HEAD")
+    diff = _git(root, "diff", "HEAD")
+    changed = hashlib.sha256(diff.encode()).hexdigest() if diff else None
+    return (head.strip() if head else None), changed
+
+
+def device(devices: list[Any], cores: int) -> dict[str, Any]:
+    """The accelerator and the machine, as far as they change numbers or speed."""
+    first = devices[0]
+    kind = first.device_kind if first.platform != "cpu" else _processor()
+    variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    return {
+        "platform": first.platform,
+        "kind": kind,
+        "count": len(devices),
+        "cores": cores,
+        "system": f"{platform.system()} {platform.machine()}",
+        "environment": variables,
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or "cpu"
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, errors="replace", timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

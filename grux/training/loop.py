@@ -1,0 +1,223 @@
+"""The training loop: a loop, not a framework of callbacks.
+
+It walks through the plan of each epoch, one dispatch at a time, evaluates when due, saves, and stops when every seed
+has stopped. Metrics are read one dispatch behind, so the device never waits for the host. Everything that decides
+about the numbers is in the state and in the position; a run that goes on from a checkpoint repeats the straight run
+bit for bit.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from grux.data.base import Dataset
+from grux.data.batching import epoch_plan, steps_per_epoch
+from grux.errors import Diverged, Interrupted
+from grux.tasks.base import Task
+from grux.training.checkpoint import Checkpoints
+from grux.training.logs import MetricsLog, Row
+from grux.training.programs import Programs, keep_best
+from grux.training.progress import Progress
+from grux.training.seeds import SeedAxis
+from grux.training.state import TrainState
+from grux.training.step import TRAIN_METRICS
+
+
+@dataclass
+class Position:
+    """Where the loop stands between two dispatches; plain numbers, part of every checkpoint."""
+
+    epoch: int = 0
+    chunk: int = 0
+    offset: int = 0
+    """Steps of the chunk already taken: an evaluation may fall inside a chunk."""
+    step: int = 0
+    evaluations: int = 0
+    train_seconds: float = 0.0
+    evaluate_seconds: float = 0.0
+    compile_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to train and how often to look."""
+
+    batch_size: int
+    total_steps: int
+    eval_every: int
+    patience: int | None
+    steps_per_dispatch: int
+    checkpoint_every: int
+
+
+def total_steps(dataset: Dataset, *, batch_size: int, epochs: int, steps: int | None) -> int:
+    """Optimiser steps of a run: `steps`, or as many as `epochs` make."""
+    return steps if steps is not None else epochs * steps_per_epoch(dataset.splits["train"], batch_size)
+
+
+class Loop:
+    """Trains all seeds of one run. `train` gives the state at the end; `position` says what it took."""
+
+    def __init__(
+        self,
+        *,
+        programs: Programs,
+        dataset: Dataset,
+        task: Task,
+        axis: SeedAxis,
+        seeds: list[int],
+        schedule: Schedule,
+        checkpoints: Checkpoints,
+        log: MetricsLog,
+        progress: Progress,
+        stop: Callable[[], bool],
+        on_checkpoint: Callable[[int], None],
+    ):
+        self.position = Position()
+        self._programs, self._dataset, self._task, self._axis, self._seeds = programs, dataset, task, axis, seeds
+        self._schedule, self._checkpoints, self._log, self._progress = schedule, checkpoints, log, progress
+        self._stop, self._on_checkpoint = stop, on_checkpoint
+        self._train = dataset.splits["train"]
+        self._epoch_steps = steps_per_epoch(self._train, schedule.batch_size)
+        self._arrays: dict[int, Any] = {}
+        self._pending: tuple[Row, dict[str, jax.Array]] | None = None
+
+    def go_on(self, state: TrainState, position: dict[str, Any]) -> TrainState:
+        """Continue from a checkpoint: the state as numpy arrays, and its position."""
+        self.position = Position(**position)
+        return self._axis.place(state, seeded=True)
+
+    def train(self, state: TrainState) -> TrainState:
+        """Run until every seed has stopped or all steps are taken.
+
+        Raises Interrupted after saving when `stop()` turns true, Diverged when no seed is left that ever had a finite
+        evaluation.
+        """
+        at, plan = self.position, self._schedule
+        self._programs.compile_seconds += at.compile_seconds
+        compiled_before = self._programs.compile_seconds
+        tick = time.perf_counter()
+
+        def lap() -> float:
+            """Seconds since the last lap, without those of compilation."""
+            nonlocal tick, compiled_before
+            now, compiled = time.perf_counter(), self._programs.compile_seconds
+            seconds = (now - tick) - (compiled - compiled_before)
+            tick, compiled_before = now, compiled
+            return seconds
+
+        active = bool(np.asarray(state.active).any())
+        while active and at.step < plan.total_steps:
+            chunks = epoch_plan(
+                self._train,
+                batch_size=plan.batch_size,
+                seeds=self._seeds,
+                epoch=at.epoch,
+                steps_per_chunk=plan.steps_per_dispatch,
+            )
+            while active and at.chunk < len(chunks) and at.step < plan.total_steps:
+                chunk = chunks[at.chunk]
+                until_eval = plan.eval_every - at.step % plan.eval_every
+                steps = min(chunk.steps - at.offset, until_eval, plan.total_steps - at.step)
+                bucket = self._train.buckets[chunk.bucket]
+                if chunk.bucket not in self._arrays:
+                    self._arrays[chunk.bucket] = self._axis.place(bucket.arrays, seeded=False)
+                state, metrics = self._programs.train(
+                    state, bucket, self._arrays[chunk.bucket], chunk, at.offset, at.offset + steps
+                )
+                at.step += steps
+                at.offset += steps
+                if at.offset == chunk.steps:
+                    at.chunk, at.offset = at.chunk + 1, 0
+                self._flush()
+                self._pending = (self._row(), metrics)
+                self._progress.advance(at.step)
+                if at.step % plan.eval_every == 0 or at.step == plan.total_steps:
+                    self._flush()
+                    at.train_seconds += lap()
+                    state, active = self._evaluate(state)
+                    at.evaluate_seconds += lap()
+                    last = not active or at.step == plan.total_steps
+                    if last or at.evaluations % plan.checkpoint_every == 0:
+                        self._save(state)
+                if self._stop():
+                    self._flush()
+                    at.train_seconds += lap()
+                    self._save(state)
+                    raise Interrupted(
+                        f"Stopped at step {at.step} of {plan.total_steps} and saved; "
+                        "start the same command again to go on from there."
+                    )
+            if at.chunk == len(chunks):
+                at.epoch, at.chunk = at.epoch + 1, 0
+        at.train_seconds += lap()
+        at.compile_seconds = self._programs.compile_seconds
+        if bool(np.all(np.asarray(state.diverged)[: self._axis.count])) and bool(
+            np.all(np.asarray(state.best_step) < 0)
+        ):
+            raise Diverged(
+                f"The loss of every seed became infinite or NaN within {at.step} steps; "
+                "lower learning_rate or set clip=1.0."
+            )
+        return state
+
+    def _row(self) -> Row:
+        at = self.position
+        return {"step": at.step, "epoch": round(at.step / self._epoch_steps, 4)}
+
+    def _flush(self) -> None:
+        """Write the metrics of the dispatch before: mean loss and gradient norm of its steps, per seed."""
+        if self._pending is None:
+            return
+        row, metrics = self._pending
+        self._pending = None
+        values = {name: np.asarray(v)[: self._axis.count] for name, v in metrics.items()}
+        rows = []
+        for number, seed in enumerate(self._seeds):
+            taken = values["taken"][number] > 0
+            if taken.any():
+                means = {name: float(values[name][number][taken].mean()) for name in TRAIN_METRICS}
+                rows.append({**row, "seed": seed, "split": "train", "seconds": self._seconds(), **means})
+        self._log.write(rows)
+
+    def _seconds(self) -> float:
+        return round(self.position.train_seconds, 3)
+
+    def _evaluate(self, state: TrainState) -> tuple[TrainState, bool]:
+        at = self.position
+        scores = self._programs.evaluate(state.params, self._dataset.splits["validation"], self._schedule.batch_size)
+        active = np.asarray(state.active)[: self._axis.count]
+        selection = self._task.selection
+        state = keep_best(
+            state,
+            np.array([score[selection] for score in scores]),
+            higher_is_better=self._task.selection_higher_is_better,
+            patience=self._schedule.patience,
+            axis=self._axis,
+        )
+        at.evaluations += 1
+        self._log.write(
+            {**self._row(), "seed": seed, "split": "validation", "seconds": self._seconds(), **score}
+            for seed, score, running in zip(self._seeds, scores, active, strict=True)
+            if running
+        )
+        best = np.asarray(state.best_value)[: self._axis.count]
+        status = f"validation {selection} {_mean([s[selection] for s in scores])} (best {_mean(best)})"
+        self._progress.evaluated(at.step, status)
+        return state, bool(np.asarray(state.active).any())
+
+    def _save(self, state: TrainState) -> None:
+        self._log.sync()
+        self.position.compile_seconds = self._programs.compile_seconds
+        self._checkpoints.save(self.position.step, state, asdict(self.position))
+        self._on_checkpoint(self.position.step)
+
+
+def _mean(values: Any) -> str:
+    values = np.asarray(values, np.float64)
+    finite = values[np.isfinite(values)]
+    return f"{finite.mean():.4g}" if finite.size else "not finite"

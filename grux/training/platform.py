@@ -1,0 +1,54 @@
+"""JAX as a run wants it: one CPU device per core for seeds side by side, and compiled programs kept between runs."""
+
+import os
+from pathlib import Path
+
+import jax
+import platformdirs
+
+from grux.errors import UsageError
+from grux.training.seeds import available_cores, cpu_devices
+
+
+def prepare(*, seeds: int) -> None:
+    """Set JAX up before its first computation; without effect on what is already running.
+
+    Raises UsageError where the platform asked for by `JAX_PLATFORMS` is not there: it never falls back silently.
+    """
+    cache = compile_cache()
+    if cache is not None:
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+        # The default skips programs that compile within a second: those are ours.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    try:
+        jax.config.update("jax_num_cpu_devices", cpu_devices(seeds))
+    except RuntimeError:
+        pass  # JAX has started (several runs in one process): it keeps the devices that it has
+    try:
+        jax.local_devices()
+    except RuntimeError as error:
+        raise UsageError(
+            f"JAX cannot start on JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')} "
+            f"({str(error).splitlines()[0][:200]}); unset it or install the matching extra."
+        ) from error
+
+
+def compile_cache() -> Path | None:
+    """The folder of compiled programs, private to the user; None where it cannot be had.
+
+    `JAX_COMPILATION_CACHE_DIR` names another. Compiled programs are native code: a folder that somebody else owns is
+    not used.
+    """
+    named = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    folder = Path(named) if named else Path(platformdirs.user_cache_dir("grux")) / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+            return None
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+__all__ = ["available_cores", "compile_cache", "prepare"]

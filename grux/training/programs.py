@@ -1,0 +1,198 @@
+"""The compiled programs of a run: steps, evaluation, decoding; each compiled once per shape, and timed apart.
+
+Compiling ahead of time keeps the seconds of compilation out of the seconds of training.
+"""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from grux.batch import Batch
+from grux.data.base import Bucket, Split, take_rows
+from grux.data.batching import Chunk, eval_plan
+from grux.tasks.base import Sums, Task
+from grux.training.seeds import SeedAxis
+from grux.training.state import WEIGHTS, TrainState, initial_state, seed_key
+from grux.training.step import make_step, run_chunk
+
+EVALUATION_CHUNK = 8  # batches per dispatch; few, since each evaluation uploads its batches
+
+
+class Programs:
+    """Compiled programs over all seeds of a run, made when first needed. `compile_seconds` adds up their cost."""
+
+    def __init__(
+        self,
+        *,
+        build_model: Callable[[nnx.Rngs], nnx.Module],
+        task: Task,
+        optimizer: optax.GradientTransformationExtraArgs,
+        axis: SeedAxis,
+        accumulate: int = 1,
+    ):
+        self.graph = nnx.split(nnx.eval_shape(lambda: build_model(nnx.Rngs(0))))[0]
+        self._build = build_model
+        self._task = task
+        self._optimizer = optimizer
+        self._axis = axis
+        self._step = make_step(self.graph, task, optimizer, accumulate)
+        self._compiled: dict[Any, Callable] = {}
+        self.compile_seconds = 0.0
+
+    def initial(self, seeds: list[int]) -> TrainState:
+        """The state of every seed before the first step, fillers inactive."""
+
+        def one(seed):
+            model = self._build(nnx.Rngs(params=seed_key(seed, WEIGHTS)))
+            return initial_state(seed, nnx.state(model), self._optimizer, self._task.selection_higher_is_better)
+
+        states = self._call(
+            "initial", self._axis.over(one, (True,)), self._axis.place(self._axis.seeds(seeds), seeded=True)
+        )
+        active = np.arange(self._axis.size) < self._axis.count
+        return dataclasses.replace(states, active=self._axis.place(active, seeded=True))
+
+    def train(self, state: TrainState, bucket: Bucket, arrays: Any, chunk: Chunk, begin: int, end: int):
+        """Steps begin..end-1 of a chunk: (state, {metric: float32 [S, K]}). The state given is used up."""
+        index = chunk.index
+        fill = self._axis.size - index.shape[0]
+        index = np.concatenate([index, np.repeat(index[-1:], fill, 0)]) if fill else index
+        function = self._axis.over(run_chunk(self._step, bucket, index.shape[1]), (True, False, True, False, False))
+        return self._call(
+            ("train", chunk.bucket, index.shape),
+            function,
+            state,
+            arrays,
+            self._axis.place(index, seeded=True),
+            self._axis.place(np.int32(begin), seeded=False),
+            self._axis.place(np.int32(end), seeded=False),
+            donate=(0,),
+        )
+
+    def evaluate(self, params: Any, split: Split, batch_size: int) -> list[dict[str, float]]:
+        """Metrics of every real seed over a whole split."""
+
+        def one(params, batches, steps):
+            model = nnx.merge(self.graph, params)
+            return _totals(lambda batch: self._task.metrics(model(batch, key=None), batch), batches, steps)
+
+        totals = None
+        for batches, steps, _ in chunks_of(split, batch_size):
+            key = ("evaluate", jax.tree.map(np.shape, batches))
+            function = self._axis.over(one, (True, False, False))
+            got = self._call(key, function, params, *self._whole(batches, np.int32(steps)))
+            got = jax.tree.map(lambda x: np.asarray(x, np.float64), got)
+            totals = got if totals is None else jax.tree.map(np.add, totals, got)
+        assert totals is not None
+        return [self._task.summarise(_pick(totals, number)) for number in range(self._axis.count)]
+
+    def baselines(self, split: Split, batch_size: int) -> dict[str, dict[str, float]]:
+        """Metrics of the task's methods without training over a whole split, by name."""
+
+        def run(batches, steps):
+            def each(batch):
+                return {name: self._task.metrics(out, batch) for name, out in self._task.baselines(batch).items()}
+
+            return _totals(each, batches, steps)
+
+        totals = None
+        for batches, steps, _ in chunks_of(split, batch_size):
+            got = jax.tree.map(
+                np.asarray, self._call(("baselines", jax.tree.map(np.shape, batches)), run, batches, np.int32(steps))
+            )
+            totals = got if totals is None else jax.tree.map(np.add, totals, got)
+        return {name: self._task.summarise(sums) for name, sums in (totals or {}).items()}
+
+    def decode(self, params: Any, split: Split, batch_size: int, max_length: int) -> list[list[np.ndarray]]:
+        """Greedy outputs [seed][example id] as int arrays."""
+
+        def one(params, batches):
+            model = nnx.merge(self.graph, params)
+            return jax.lax.map(lambda batch: model.decode(batch, max_length), batches)  # pyright: ignore
+
+        outputs: list[list[np.ndarray]] = [[np.zeros(0, np.int32)] * split.size for _ in range(self._axis.count)]
+        for batches, steps, ids in chunks_of(split, batch_size, capacity=1):
+            key = ("decode", jax.tree.map(np.shape, batches))
+            tokens = np.asarray(self._call(key, self._axis.over(one, (True, False)), params, *self._whole(batches)))
+            for step in range(steps):
+                for row, example in enumerate(ids[step]):
+                    if example >= 0:
+                        for seed in range(self._axis.count):
+                            outputs[seed][example] = tokens[seed, step, row]
+        return outputs
+
+    def _whole(self, *trees: Any) -> tuple:
+        return tuple(self._axis.place(tree, seeded=False) for tree in trees)
+
+    def _call(self, key: Any, function: Callable, *args: Any, donate: tuple[int, ...] = ()) -> Any:
+        # Keys hold shapes as tuples inside a Batch, which hash by value.
+        if key not in self._compiled:
+            start = time.perf_counter()
+            self._compiled[key] = jax.jit(function, donate_argnums=donate).lower(*args).compile()
+            self.compile_seconds += time.perf_counter() - start
+        return self._compiled[key](*args)
+
+
+def keep_best(
+    state: TrainState, values: np.ndarray, *, higher_is_better: bool, patience: int | None, axis: SeedAxis
+) -> TrainState:
+    """The state after an evaluation: a better value (float [count]) is kept with its parameters; NaN is never better.
+
+    A seed stops when `patience` evaluations in a row brought nothing better.
+    """
+    values = np.concatenate([values, np.full(axis.size - len(values), np.nan)]).astype(np.float32)
+    return _keep_best(state, axis.place(values, seeded=True), higher_is_better, patience)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3), donate_argnums=0)
+def _keep_best(state: TrainState, values: jax.Array, higher_is_better: bool, patience: int | None) -> TrainState:
+    better = values > state.best_value if higher_is_better else values < state.best_value
+    better &= state.active
+
+    def choose(new, old):
+        return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+    waited = jnp.where(better, 0, state.waited + state.active)
+    return dataclasses.replace(
+        state,
+        best_params=jax.tree.map(choose, state.params, state.best_params),
+        best_value=choose(values, state.best_value),
+        best_step=choose(state.step, state.best_step),
+        waited=waited,
+        active=state.active if patience is None else state.active & (waited < patience),
+    )
+
+
+def chunks_of(split: Split, batch_size: int, capacity: int = EVALUATION_CHUNK):
+    """(batches [K, B, ...], steps, ids [K, B]) over a whole split; the same shapes for every split, so few programs."""
+    for chunk in eval_plan(split, batch_size, capacity):
+        bucket = split.buckets[chunk.bucket]
+        index = np.full((capacity, batch_size), -1, np.int32)
+        index[: len(chunk.index)] = chunk.index
+        flat = take_rows(bucket, bucket.arrays, index.reshape(-1))
+        batches = Batch(*(x.reshape(capacity, batch_size, *x.shape[1:]) for x in flat))
+        yield batches, chunk.steps, np.where(index >= 0, bucket.ids[index], -1)
+
+
+def _totals(metrics: Callable[[Batch], Any], batches: Batch, steps: Any) -> Any:
+    """Metric sums over the first `steps` of the batches [K, B, ...]."""
+    first = jax.tree.map(lambda x: x[0], batches)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(metrics, first))
+
+    def body(number, totals):
+        batch = jax.tree.map(lambda x: x[number], batches)
+        return jax.tree.map(jnp.add, totals, metrics(batch))
+
+    return jax.lax.fori_loop(0, steps, body, zeros)
+
+
+def _pick(totals: Sums, seed: int) -> Sums:
+    return jax.tree.map(lambda x: x[seed], totals)

@@ -1,0 +1,98 @@
+"""Seeds as an axis of one program.
+
+    vmap    one batched program: right for GPU and TPU, where small networks leave the chip idle
+    map     one seed after the other inside one dispatch
+    shard   `map` on each of several devices at once: right for CPU, where a batched product leaves the fast path
+            (measured on two cores: vmap costs 1.3-1.8 of a lone seed per seed, shard 0.3-0.8)
+
+All three give the same numbers to float tolerance.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from grux.errors import UsageError
+
+SeedStrategy = Literal["auto", "vmap", "map", "shard"]
+AXIS = "seeds"
+
+
+@dataclass(frozen=True)
+class SeedAxis:
+    """How programs of one seed become programs of `size` seeds, of which the first `count` are real."""
+
+    strategy: Literal["vmap", "map", "shard"]
+    count: int
+    mesh: jax.sharding.Mesh | None = None
+
+    @property
+    def size(self) -> int:
+        """Seeds in the program: `count`, filled up to a multiple of the devices. Fillers are inactive and cost nothing."""
+        devices = 1 if self.mesh is None else self.mesh.size
+        return -(-self.count // devices) * devices
+
+    def seeds(self, seeds: list[int]) -> np.ndarray:
+        """uint32 [size]: the seeds, fillers at the end."""
+        return np.array(seeds + seeds[-1:] * (self.size - len(seeds)), np.uint32)
+
+    def over(self, function: Callable, axes: tuple[bool, ...]) -> Callable:
+        """`function` with a leading seed axis on each argument where `axes` is true, and on all of its results."""
+        if self.strategy == "vmap":
+            return jax.vmap(function, in_axes=tuple(0 if a else None for a in axes))
+
+        def mapped(*args):
+            each = tuple(x for x, a in zip(args, axes, strict=True) if a)
+
+            def one(each):
+                items = iter(each)
+                return function(*(next(items) if a else x for x, a in zip(args, axes, strict=True)))
+
+            return jax.lax.map(one, each)
+
+        if self.strategy == "map":
+            return mapped
+        specs = tuple(P(AXIS) if a else P() for a in axes)
+        return jax.shard_map(mapped, mesh=self.mesh, in_specs=specs, out_specs=P(AXIS), check_vma=False)
+
+    def place(self, tree: Any, *, seeded: bool) -> Any:
+        """Arrays on their devices: split along the seed axis, or whole on each."""
+        if self.mesh is None:
+            return jax.tree.map(jax.device_put, tree)
+        return jax.device_put(tree, NamedSharding(self.mesh, P(AXIS) if seeded else P()))
+
+
+def seed_axis(count: int, strategy: SeedStrategy = "auto") -> SeedAxis:
+    """The strategy for this platform, or the one asked for."""
+    devices = jax.local_devices()
+    if strategy == "auto":
+        if devices[0].platform != "cpu":
+            strategy = "vmap"
+        else:
+            strategy = "shard" if count > 1 and len(devices) > 1 else "map"
+    if strategy != "shard":
+        return SeedAxis(strategy, count)
+    if len(devices) < 2:
+        raise UsageError(
+            f"seed_strategy=shard needs at least two devices and there is {len(devices)}; choose seed_strategy=map."
+        )
+    used = devices[: min(count, len(devices))]
+    return SeedAxis("shard", count, jax.make_mesh((len(used),), (AXIS,), (AxisType.Auto,), devices=used))
+
+
+def cpu_devices(seeds: int) -> int:
+    """How many CPU devices to ask JAX for, before it starts: one per core, no more than there are seeds."""
+    return max(1, min(seeds, available_cores()))
+
+
+def available_cores() -> int:
+    """Cores that this process may use (a container or a scheduler may allow fewer than the machine has)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,61 @@
+"""Everything that a training step changes, for one seed or, with a leading axis, for several."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from grux.shapes import Array, Key
+
+# Names of the random streams of a seed. Each is folded into the seed's key, so that asking one stream more or less
+# does not move the others: dropout on or off, the weights start the same.
+WEIGHTS, DROPOUT = 0, 1
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TrainState:
+    """One seed's training. All of it goes into a checkpoint; keys are made from `seed` and `step` and need no place."""
+
+    seed: Array
+    """uint32 []."""
+    step: Array
+    """int32 []: optimiser steps taken."""
+    params: Any
+    opt_state: Any
+    active: Array
+    """bool []: false once the seed has stopped early or diverged; then nothing changes any more."""
+    diverged: Array
+    """bool []: a loss or gradient that was not finite; the parameters are those of the step before."""
+    best_params: Any
+    best_value: Array
+    """float32 []: the selection metric at `best_step`, +inf or -inf before the first evaluation."""
+    best_step: Array
+    """int32 []; -1 before the first evaluation."""
+    waited: Array
+    """int32 []: evaluations since the best one."""
+
+
+def seed_key(seed: Array, stream: int) -> Key:
+    """The key of one random stream of a seed. The generator is named: its default may change between versions."""
+    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), stream)
+
+
+def initial_state(
+    seed: Array, params: Any, optimizer: optax.GradientTransformationExtraArgs, higher_is_better: bool
+) -> TrainState:
+    """The state before the first step."""
+    return TrainState(
+        seed=seed,
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        opt_state=optimizer.init(params),
+        active=jnp.ones((), bool),
+        diverged=jnp.zeros((), bool),
+        best_params=params,
+        best_value=jnp.asarray(-jnp.inf if higher_is_better else jnp.inf, jnp.float32),
+        best_step=jnp.full((), -1, jnp.int32),
+        waited=jnp.zeros((), jnp.int32),
+    )
