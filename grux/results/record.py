@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from grux.errors import DataError, StorageError, UsageError
-from grux.results.schema import RECORD_FORMAT, problem_of_record, problem_of_status
+from grux.results.schema import RECORD_FORMAT, is_shallow, problem_of_record, problem_of_status
 
 __all__ = ["RECORD_FORMAT", "Run", "find_runs", "plain", "read_json", "read_metrics", "write_atomic", "write_json"]
 
@@ -38,7 +38,7 @@ class Run:
 
     `state` is done, running, failed, interrupted, unknown (nothing says how far it got) or damaged; `problem` is the
     reason in words for every state but done and running. `record` is `result.json` (done only), `status` is
-    `status.json`; both have been checked against `grux.results.schema`. `config` is the resolved config, {} without one.
+    `status.json`; both were checked against `grux.results.schema`. `config` is the resolved config, {} without one.
     """
 
     path: Path
@@ -290,8 +290,14 @@ def _read_config(path: Path) -> dict[str, Any]:
         return {}
     import yaml  # only runs without a record need it
 
+    class Loader(yaml.SafeLoader):
+        def compose_node(self, parent, index):
+            if self.check_event(yaml.AliasEvent):  # grux writes none, and a few of them unfold without end
+                raise yaml.YAMLError("a config has no aliases")
+            return super().compose_node(parent, index)
+
     try:
-        config = yaml.safe_load(path.read_bytes())
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        config = plain(yaml.load(path.read_bytes(), Loader))  # a SafeLoader
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
         return {}
-    return config if isinstance(config, dict) else {}
+    return config if isinstance(config, dict) and is_shallow(config) else {}

@@ -81,12 +81,22 @@ def problem_of_record(record: object) -> str | None:
     """Why this is not a record that this grux can read, or None."""
     if isinstance(record, dict) and type(record.get("format")) is int and record["format"] > RECORD_FORMAT:
         return f"its format {record['format']} is newer than this grux reads ({RECORD_FORMAT}): upgrade grux"
+    if not is_shallow(record):
+        return "result.json is nested too deep to be a record"
     return _mismatch(record, RECORD, "result.json")
 
 
 def problem_of_status(status: object) -> str | None:
     """Why this is not a status that this grux can read, or None."""
     return _mismatch(status, STATUS, "status.json")
+
+
+def is_shallow(value: object, depth: int = 40) -> bool:
+    """Whether nothing is nested deeper than any real config, so that plain recursion is safe."""
+    if isinstance(value, (dict, list)):
+        items = value.values() if isinstance(value, dict) else value
+        return depth > 0 and all(is_shallow(item, depth - 1) for item in items)
+    return True
 
 
 def _mismatch(value: object, shape: object, where: str) -> str | None:

@@ -1,0 +1,46 @@
+"""Only like stands against like: which runs may share a cell or a line of the table, and the sentence where not."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from grux.results.record import Run
+from grux.results.select import differences, grouped, value_of
+
+
+def mixed_line(runs: Sequence[Run], rows: str, columns: str) -> str | None:
+    """Why the runs of some column cannot stand against each other, or None."""
+    for name, group in grouped([run for run in runs if value_of(run, rows) is not None], columns).items():
+        done = [run for run in group if run.record]
+        what = f"the column {name} would compare runs"
+        metrics = sorted({run.record["metric"]["primary"] for run in done if run.record})
+        if len(metrics) > 1:
+            causes = {key: values for key, values in differences(done).items() if key in ("data", "task")}
+            return refusal(what, {**causes, "metric": metrics})
+        # The other keys of the config are the contestants' own affair; how the data are made is not.
+        nodes = [dataclasses.replace(run, config={"data": run.config.get("data")}) for run in done]
+        differing = differences(nodes) if nodes else {}
+        asked_for = {rows, columns} - {"data"}
+        differing = {key: v for key, v in differing.items() if key.split(".")[0] == "data" and key not in asked_for}
+        if differing:
+            return refusal(what, differing)
+        files: dict[str, str] = {}
+        for run in done:
+            for file, digest in ((run.record or {}).get("data") or {}).items():
+                if files.setdefault(file, digest) != digest:
+                    return (
+                        f"{what} on different data: the file {file} has another content in {run.path}; "
+                        "add a filter that leaves these runs out, or train them again on the same files."
+                    )
+    return None
+
+
+def refusal(what: str, differing: dict[str, list[str]]) -> str:
+    """The sentence that refuses to mix, with the keys that differ and the way out."""
+    shown = [f"{key} ({', '.join(value[:40] for value in values[:4])})" for key, values in list(differing.items())[:4]]
+    more = f" and {len(differing) - 4} more keys" if len(differing) > 4 else ""
+    key = next((key for key in differing if key != "metric"), "data")
+    value = differing[key][0][:40] if key in differing else "NAME"
+    return (
+        f"{what} that differ in {', '.join(shown)}{more}; add a filter such as {key}={value}, "
+        f"or give the key to the table: --rows {key} or --columns {key}."
+    )

@@ -1,0 +1,238 @@
+"""A table as text for a terminal or pipe, as GitHub Markdown, as LaTeX (booktabs), or as CSV with every digit."""
+
+import csv
+import io
+import re
+import textwrap
+
+from grux.errors import UsageError
+from grux.results.grid import Grid, Item, make_grid, printable
+from grux.results.table import Table
+
+FORMATS = ("text", "markdown", "latex", "csv")
+
+BEST = " Best mean in bold."
+PIPE_WIDTH = 120  # where nobody says how wide the paper is
+
+
+def render(table: Table, format: str = "text") -> str:
+    """The table in one of `FORMATS`, ending in a newline. Names from files are escaped; no format can be broken by one."""
+    drawers = {"text": _text, "markdown": _markdown, "latex": _latex, "csv": _csv}
+    if format not in drawers:
+        raise UsageError(f"--format {format} is not known; choose one of {', '.join(FORMATS)}.")
+    return drawers[format](table)
+
+
+def _notes(table: Table) -> list[tuple[str, str]]:
+    return [(letter, printable(text, longest=500)) for letter, text in table.notes]
+
+
+def _any_best(table: Table) -> bool:
+    return any(cell.best for row in table.rows for cell in row.cells)
+
+
+# Text
+
+
+def _text(table: Table) -> str:
+    from rich.console import Console
+
+    console = Console()
+    styled = console.is_terminal and not console.is_dumb_terminal
+    width = console.width if console.is_terminal else PIPE_WIDTH
+    target = Console(
+        file=io.StringIO(), width=width, force_terminal=styled, color_system="standard" if styled else None
+    )
+    grid = make_grid(table)
+    drawn = [_rich_table(grid, columns, styled) for columns in _blocks(grid, width, target, styled)]
+    for one in drawn:
+        target.print(one)
+    body = "\n".join(line.rstrip() for line in target.file.getvalue().splitlines())  # type: ignore[attr-defined]
+    below = [printable(table.caption, longest=4000)]
+    if _any_best(table):
+        below[0] += BEST if styled else " *: best mean."
+    below += [f"({letter}) {text}" for letter, text in _notes(table)]
+    wrap = min(width, 100)
+    return "\n".join([body, *(textwrap.fill(part, wrap, break_on_hyphens=False) for part in below)]) + "\n"
+
+
+def _rich_table(grid: Grid, columns: list[int], styled: bool):
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(box=box.HORIZONTALS, pad_edge=False, padding=(0, 1), show_edge=True)
+    for column in columns:
+        head = Text("\n".join(grid.header[column]).rstrip("\n"), style="bold" if styled else "")
+        left = column < grid.labels
+        drawn.add_column(head, justify="left" if left else "right", no_wrap=True, overflow="ellipsis")
+    for number, row in enumerate(grid.rows):
+        if number in grid.rules:
+            drawn.add_section()
+        drawn.add_row(*(_rich_item(row[column], styled, Text) for column in columns))
+    return drawn
+
+
+def _rich_item(item: Item, styled: bool, text_class):
+    text = text_class("" if styled or not item.best else "*")
+    text.append(item.text, style="bold green" if item.best and styled else "italic" if item.quiet and styled else "")
+    return text.append(item.tail).append("".join(f" ({letter})" for letter in item.notes))
+
+
+def _blocks(grid: Grid, width: int, console, styled: bool) -> list[list[int]]:
+    """Columns side by side as far as the width goes; the rest below, with the row names repeated: no number is cut."""
+    from rich.measure import Measurement
+
+    labels = list(range(grid.labels))
+    blocks = [list(labels)]
+    for column in range(grid.labels, len(grid.header)):
+        wider = [*blocks[-1], column]
+        needed = Measurement.get(console, console.options.update(max_width=10_000), _rich_table(grid, wider, styled))
+        if needed.maximum > width and len(blocks[-1]) > len(labels):
+            blocks.append([*labels, column])
+        else:
+            blocks[-1].append(column)
+    return blocks
+
+
+# Markdown
+
+
+def _markdown(table: Table) -> str:
+    grid = make_grid(table)
+    lines = [
+        [("<br>".join(_escape_markdown(part) for part in head if part)) for head in grid.header],
+        [":---" if column < grid.labels else "---:" for column in range(len(grid.header))],
+        *([_markdown_item(item) for item in row] for row in grid.rows),
+    ]
+    drawn = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    below = _escape_markdown(printable(table.caption, longest=4000)) + (
+        " Best mean in bold." if _any_best(table) else ""
+    )
+    notes = [f"<sup>{letter}</sup> {_escape_markdown(text)}" for letter, text in _notes(table)]
+    return "\n\n".join([drawn, below, *notes]) + "\n"
+
+
+def _markdown_item(item: Item) -> str:
+    text = _escape_markdown(item.text)
+    text = f"**{text}**" if item.best else f"*{text}*" if item.quiet and text else text
+    return text + _escape_markdown(item.tail) + "".join(f" <sup>{letter}</sup>" for letter in item.notes)
+
+
+def _escape_markdown(text: str) -> str:
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~#$!])", r"\\\1", text).replace("://", ":&#47;/").replace("@", "&#64;")
+
+
+# LaTeX
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    **{character: "\\" + character for character in "&%$#_"},
+    "±": r"$\pm$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "×": r"$\times$",
+    "∞": r"$\infty$",
+    "–": "--",
+    "…": r"\dots{}",
+}
+
+
+def _latex(table: Table) -> str:
+    grid = make_grid(table)
+    depth = len(grid.header[0])
+    heads = [" & ".join(_escape_latex(head[line]) for head in grid.header) + r" \\" for line in range(depth)]
+    body = []
+    for number, row in enumerate(grid.rows):
+        if number in grid.rules:
+            body.append(r"\midrule")
+        body.append(" & ".join(map(_latex_item, row)) + r" \\")
+    caption = _escape_latex(printable(table.caption, longest=4000)) + (
+        " Best mean in bold." if _any_best(table) else ""
+    )
+    notes = [rf"\par\footnotesize\textsuperscript{{{letter}}} {_escape_latex(text)}" for letter, text in _notes(table)]
+    lines = [
+        r"% needs \usepackage{booktabs} and, for quotes and accents, \usepackage[T1]{fontenc}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{caption}}}",
+        rf"\begin{{tabular}}{{{'l' * grid.labels}{'r' * (len(grid.header) - grid.labels)}}}",
+        r"\toprule",
+        *heads,
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}",
+        *notes,
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_item(item: Item) -> str:
+    text = _escape_latex(item.text)
+    text = rf"\textbf{{{text}}}" if item.best else rf"\textit{{{text}}}" if item.quiet and text else text
+    letters = ",".join(item.notes)
+    return text + _escape_latex(item.tail) + (rf"\textsuperscript{{{letters}}}" if letters else "")
+
+
+def _escape_latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+# CSV
+
+CSV_COLUMNS = (
+    *("row", "column", "metric", "split", "n", "mean", "half_width", "std", "seeds", "values"),
+    *("parameters", "seconds", "compile_seconds", "state", "best", "notes"),
+)
+
+
+def _csv(table: Table) -> str:
+    """One line for each cell; numbers unrounded and unscaled (fractions, not percent), values in the order of seeds."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    notes = dict(table.notes)
+    for row in table.rows:
+        for cell, line in zip(row.cells, table.lines, strict=True):
+            names = (line.name, row.name) if table.transposed else (row.name, line.name)
+            summary = cell.summary
+            numbers = [summary.n, summary.mean, summary.half_width, summary.std] if summary else [0, None, None, None]
+            if row.baseline:
+                numbers[0] = None
+            writer.writerow(
+                [
+                    *map(_safe, names),
+                    _safe(line.unit.metric),
+                    _safe(line.unit.split),
+                    *map(_full, numbers),
+                    " ".join(map(str, cell.scores)),
+                    " ".join(map(_full, cell.scores.values())),
+                    *map(_full, (cell.parameters, cell.seconds, cell.compile_seconds)),
+                    "baseline" if row.baseline else cell.state,
+                    "yes" if cell.best else "",
+                    _safe(" | ".join(printable(notes[letter], longest=500) for letter in cell.notes)),
+                ]
+            )
+    return out.getvalue()
+
+
+def _full(number: float | None) -> str:
+    return "" if number is None else repr(number)
+
+
+def _safe(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    text = printable(text, longest=500)
+    return "'" + text if text.startswith(("=", "+", "-", "@")) else text

@@ -1,0 +1,139 @@
+"""Choosing and grouping runs by any key: a config group (`arch`), `experiment`, or a config key (`model.features`)."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from grux.errors import UsageError
+from grux.results.record import Run
+
+# Keys that say how and where a run is carried out; the scores do not depend on them.
+NEUTRAL = frozenset(
+    {"experiment", "runs", "run_dir", "force", "tensorboard", "progress", "plugins", "hydra"}
+    | {"checkpoint_every", "max_to_keep", "seed_strategy"}
+)
+# Runs that differ in these alone are more seeds of the same thing.
+SEEDS = frozenset({"seeds", "first_seed"})
+
+_ATTRIBUTES = ("experiment", "run_id", "state")
+
+
+def value_of(run: Run, key: str) -> str | None:
+    """The run's value of the key as text; None where it has none. A group name means the choice, not the whole node."""
+    if key in _ATTRIBUTES:
+        return str(getattr(run, key))
+    if key in run.choices:
+        return run.choices[key]
+    node: Any = run.config
+    for part in key.split("."):
+        if not isinstance(node, dict) or part not in node:
+            return None
+        node = node[part]
+    return as_text(node)
+
+
+def as_text(value: object) -> str:
+    """A config value as one would type it on the command line."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def known_keys(runs: Iterable[Run]) -> list[str]:
+    """Every key that `value_of` knows for at least one run."""
+    keys: set[str] = set(_ATTRIBUTES)
+    for run in runs:
+        keys.update(run.choices)
+        keys.update(flatten(run.config))
+    return sorted(keys)
+
+
+def require_key(runs: Sequence[Run], key: str, what: str) -> None:
+    """Raises UsageError, with the nearest known keys, where no run has the key that `what` asks for."""
+    if all(value_of(run, key) is None for run in runs):
+        near = difflib.get_close_matches(key, known_keys(runs), n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "name a config group such as arch, or a config key."
+        raise UsageError(f"no run has the key of {what}; {hint}")
+
+
+def matching(runs: Sequence[Run], filters: Iterable[str]) -> list[Run]:
+    """The runs that pass every filter `key=value` or `key=value,value`, e.g. `arch=gru,lstm` or `model.features=64`.
+
+    Raises UsageError for a filter that is not of this form or names a key that no run has.
+    """
+    for text in filters:
+        key, separator, values = text.partition("=")
+        if not separator or not key:
+            raise UsageError(f"the filter {text!r} is not of the form key=value; write for example arch=gru,lstm.")
+        if runs:
+            require_key(runs, key, f"the filter {text}")
+        wanted = [_comparable(value) for value in values.split(",")]
+        runs = [run for run in runs if (value := value_of(run, key)) is not None and _comparable(value) in wanted]
+    return list(runs)
+
+
+def grouped(runs: Iterable[Run], key: str) -> dict[str, list[Run]]:
+    """Runs by their value of the key, values in natural order (numbers by size); runs without the key are left out."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        if (value := value_of(run, key)) is not None:
+            groups.setdefault(value, []).append(run)
+    return {value: groups[value] for value in sorted(groups, key=_natural)}
+
+
+def latest(runs: Iterable[Run]) -> list[Run]:
+    """One run for each config: the newest finished one, else the newest. Runs without a config are all kept."""
+    newest: dict[str, Run] = {}
+    for run in sorted(runs, key=lambda run: (run.record is not None, run.created)):
+        newest[config_id(run)] = run
+    return sorted(newest.values(), key=lambda run: str(run.path))
+
+
+def config_id(run: Run) -> str:
+    """A hash of the experiment and every config value on which the scores depend, seeds included."""
+    if not run.config:
+        return str(run.path)
+    config = {key: value for key, value in run.config.items() if key not in NEUTRAL}
+    content = json.dumps([run.experiment, run.choices.get("arch"), config], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode(errors="replace")).hexdigest()
+
+
+def differences(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Key -> its different values, for every choice and config key in which the runs differ but neutral ones and seeds.
+
+    Where a choice differs, the config keys below it are left out: they follow from it.
+    """
+    choices = _varying([run.choices for run in runs])
+    ignored = NEUTRAL | SEEDS | choices.keys()
+    configs = _varying([flatten(run.config) for run in runs])
+    return choices | {key: values for key, values in configs.items() if key.split(".")[0] not in ignored}
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Dotted key -> value as text, for every leaf."""
+    flat = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = as_text(value)
+    return flat
+
+
+def _varying(mappings: Sequence[dict[str, str]]) -> dict[str, list[str]]:
+    keys = sorted(set().union(*mappings))
+    values = {key: list(dict.fromkeys(mapping.get(key, "(none)") for mapping in mappings)) for key in keys}
+    return {key: found for key, found in values.items() if len(found) > 1}
+
+
+def _comparable(value: str) -> float | str:
+    """So that 1e-3 finds 0.001."""
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def _natural(value: str) -> tuple[bool, float, str]:
+    number = _comparable(value)
+    return (True, 0.0, number) if isinstance(number, str) else (False, number, "")
