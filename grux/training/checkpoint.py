@@ -80,7 +80,7 @@ class Checkpoints:
         for step in steps:
             try:
                 state, position = self._read(step, template)
-            except _Damaged as damage:
+            except _DamagedError as damage:
                 aside = self._put_aside(step)
                 log.warning("checkpoint of step %d is damaged (%s); it is now %s", step, damage, aside.name)
                 continue
@@ -98,12 +98,12 @@ class Checkpoints:
         try:
             arrays = self._orbax.load_checkpointables(step)["state"]
         except Exception as error:  # whatever Orbax, zarr or tensorstore raise on damaged files
-            raise _Damaged(_first_line(error)) from error
+            raise _DamagedError(_first_line(error)) from error
         values = []
         for number, (path, expected) in enumerate(manifest["leaves"].items()):
             value = np.asarray(arrays[_name(number)]) if _name(number) in arrays else None
             if value is None or _describe(value) != expected:
-                raise _Damaged(f"leaf {path}")
+                raise _DamagedError(f"leaf {path}")
             values.append(value)
         return jax.tree.unflatten(jax.tree.structure(template), values), manifest["position"]
 
@@ -111,7 +111,7 @@ class Checkpoints:
         try:
             return json.loads(self._orbax.load_checkpointables(step, {"manifest": None})["manifest"]["json"])
         except Exception as error:
-            raise _Damaged(f"manifest: {_first_line(error)}") from error
+            raise _DamagedError(f"manifest: {_first_line(error)}") from error
 
     def _refuse_foreign(self, step: int, manifest: dict[str, Any], template: Any) -> None:
         where = f"The checkpoint of step {step} in {self._folder}"
@@ -147,7 +147,7 @@ class Checkpoints:
         return target
 
 
-class _Damaged(Exception):
+class _DamagedError(Exception):
     pass
 
 

@@ -1,5 +1,6 @@
 """JAX as a run wants it: one CPU device per core for seeds side by side, and compiled programs kept between runs."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -21,10 +22,9 @@ def prepare(*, seeds: int) -> None:
         # The default skips programs that compile within a second: those are ours.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-    try:
+    # In a process that has run before, JAX has started and keeps the devices that it has.
+    with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", cpu_devices(seeds))
-    except RuntimeError:
-        pass  # JAX has started (several runs in one process): it keeps the devices that it has
     try:
         jax.local_devices()
     except RuntimeError as error:

@@ -34,7 +34,10 @@ class SeedAxis:
 
     @property
     def size(self) -> int:
-        """Seeds in the program: `count`, filled up to a multiple of the devices. Fillers are inactive and cost nothing."""
+        """Seeds in the program: `count`, filled up to a multiple of the devices.
+
+        Fillers are inactive and take no steps.
+        """
         devices = 1 if self.mesh is None else self.mesh.size
         return -(-self.count // devices) * devices
 
@@ -72,10 +75,8 @@ def seed_axis(count: int, strategy: SeedStrategy = "auto") -> SeedAxis:
     """The strategy for this platform, or the one asked for."""
     devices = jax.local_devices()
     if strategy == "auto":
-        if devices[0].platform != "cpu":
-            strategy = "vmap"
-        else:
-            strategy = "shard" if count > 1 and len(devices) > 1 else "map"
+        side_by_side = "shard" if count > 1 and len(devices) > 1 else "map"
+        strategy = side_by_side if devices[0].platform == "cpu" else "vmap"
     if strategy != "shard":
         return SeedAxis(strategy, count)
     if len(devices) < 2:
