@@ -5,7 +5,8 @@
     check_nodes(composed.config)                                 # every node against its constructor
     layer = build(composed.config["arch"])
 
-Everything that is wrong with a config is a `UsageError` of one sentence, raised before data are fetched or anything is trained.
+Everything that is wrong with a config is a `UsageError` of one sentence, raised before data are fetched or anything is
+trained.
 """
 
 from grux.config.build import build

@@ -50,7 +50,7 @@ def _sentence(error: Exception, overrides: Sequence[str], hydra: GlobalHydra) ->
         return f"unknown key {key}: {_nearest_key(key, overrides, hydra)}"
     if found := re.search(r"Key '(\S+)' is not in struct[\s\S]*full_key: (\S+)", text):
         return f"unknown key {found[2]}: {_nearest_key(found[2], overrides, hydra)}"
-    if "add --multirun" in text or "sweep" in text.lower() and "," in text:
+    if "add --multirun" in text or ("sweep" in text.lower() and "," in text):
         swept = next((o for o in overrides if o in text), "")
         return f"{swept or 'an override'} has several values: add -m to run them all, or quote it: key='a,b'."
     if isinstance(error, OverrideParseException):

@@ -34,7 +34,7 @@ def check_name(target: Any, group: str | None, where: str, plugins: Iterable[str
     areas = AREAS[group] if group else tuple(dict.fromkeys(area for areas in AREAS.values() for area in areas))
     if not isinstance(target, str) or not all(part.isidentifier() for part in target.split(".")):
         raise UsageError(f"{where}={target!r} must be a dotted name such as {areas[0]}.module.Name.")
-    module, _, name = target.rpartition(".")
+    module = target.rpartition(".")[0]
     admitted = module.split(".")[0] in plugins or any(_inside(module, area) for area in areas)
     if not admitted or any(part.startswith("_") for part in target.split(".")):
         raise UsageError(

@@ -4,7 +4,6 @@ Each takes the peak `learning_rate` and `total_steps` (optimiser steps of the wh
 options of `configs/schedule/<name>.yaml`; each returns step -> learning rate.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ import optax
 import optax.contrib
 
 from grux.arguments import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, Probability
+from grux.errors import UsageError
 
 
 def constant(*, learning_rate: PositiveFloat, total_steps: PositiveInt) -> optax.Schedule:
@@ -96,7 +96,7 @@ def plateau(
     cooldown: NonNegativeInt,
     minimum_fraction: Fraction,
 ) -> Plateau:
-    """Multiplied by `factor` when `patience` means in a row of `window` training losses were no better than the best."""
-    if not math.isfinite(learning_rate) or factor in (0.0, 1.0):
-        raise ValueError(f"factor={factor} of a plateau must lie between 0 and 1.")
+    """Multiplied by `factor` when `patience` means of `window` training losses in a row did not beat the best."""
+    if factor in (0.0, 1.0):
+        raise UsageError(f"schedule.factor={factor} must lie between 0 and 1, both excluded.")
     return Plateau(learning_rate, factor, patience, window, cooldown, minimum_fraction)

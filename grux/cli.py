@@ -1,0 +1,101 @@
+"""The `grux` command: finds the sub-command, and turns every error into one sentence and an exit code.
+
+Nothing heavy is imported here: each sub-command imports what it needs when it is called.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from grux import __version__
+from grux.errors import GruxError, Interrupted, UsageError
+
+COMMANDS = {
+    "train": "train one model, or a sweep of many",
+    "table": "the table of finished runs: mean and interval over seeds",
+    "plot": "learning curves with the band over seeds",
+    "ls": "list runs and their state",
+    "show": "one run: config, scores, where its files are",
+    "data": "list, fetch and verify data sets",
+    "doctor": "versions, devices, folders: what a bug report needs",
+}
+
+HELP = """\
+grux: compare recurrent networks fairly, from a question to a table with error bars.
+
+  grux train -m arch=gru,lstm,elman data=sst2 seeds=3   train nine models
+  grux table                                            compare them
+  grux plot                                             draw their learning curves
+
+Commands (each explains itself with --help):
+
+{commands}
+
+  grux --version
+
+Exit codes: 0 done, 1 a bug, 2 usage, 3 data, 4 diverged, 5 out of memory, 6 storage, 7 checkpoint,
+75 interrupted (the same command goes on). GRUX_DEBUG=1 shows where an error came from.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()  # here, where a closed pipe can still be answered
+        return code
+    except BrokenPipeError:  # `grux ls | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, Exception) as error:
+        return report(error)
+
+
+def report(error: BaseException) -> int:
+    """Print what went wrong, one sentence where it is no bug, and return its exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        error = Interrupted("interrupted; the same command goes on where it stopped.")
+    debug = os.environ.get("GRUX_DEBUG", "") not in ("", "0")
+    if isinstance(error, GruxError):
+        if debug:
+            traceback.print_exception(error)
+        print(f"grux: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    traceback.print_exception(error)
+    print(
+        f"grux: this is a bug: {type(error).__name__}: {error}. Please report it with the lines above.", file=sys.stderr
+    )
+    return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else "--help"
+    if name in ("-h", "--help", "help"):
+        print(HELP.format(commands="\n".join(f"  {name:8} {line}" for name, line in COMMANDS.items())))
+        return 0
+    if name == "--version":
+        print(f"grux {__version__}")
+        return 0
+    if name in ("-sc", "--shell-completion"):  # the script that `grux train -sc install=bash` prints asks this way
+        from grux.commands import train
+
+        return train.complete(arguments)
+    if name not in COMMANDS:
+        import difflib
+
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean `grux {near[0]}`?" if near else f"choose one of {', '.join(COMMANDS)}."
+        if "=" in name:
+            hint = f"did you mean `grux train {' '.join(arguments)}`?"
+        raise UsageError(f"unknown command {name!r}; {hint}")
+    try:
+        return importlib.import_module(f"grux.commands.{name}").run(arguments[1:])
+    except SystemExit as exit:  # argparse and Hydra have printed what they had to say
+        return exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One file per sub-command of `grux`, each with `run(arguments) -> exit code`."""

@@ -1,0 +1,93 @@
+"""One job of `grux train` before it starts: its checked config, its id, its folder, and whether it is done already."""
+
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grux.config.check import check_settings
+from grux.config.compose import compose
+from grux.config.identity import run_id
+from grux.errors import UsageError
+from grux.results.record import Run, read_run, storage_error
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a run needs; nothing of it has been built."""
+
+    config: dict[str, Any]
+    choices: dict[str, str]
+    run_id: str
+    folder: Path
+    done: bool
+
+    @property
+    def title(self) -> str:
+        return f"{self.choices.get('arch', '?')} on {self.choices.get('data', '?')}"
+
+
+def prepare(overrides: Sequence[str], *, config_dir: str | None = None, plugins: tuple[str, ...] = ()) -> Job:
+    """Compose and check one job. Raises `UsageError`; writes nothing and imports no JAX."""
+    composed = compose(overrides, config_dir=config_dir)
+    config = composed.config
+    check_settings(config, plugins)
+    name = run_id(config, composed.choices)
+    base = Path(config["run_dir"]) if config["run_dir"] else Path(config["runs"]) / config["group"] / name
+    folder, done = _place(base, name, force=config["force"])
+    return Job(config, composed.choices, name, folder, done)
+
+
+def _place(base: Path, name: str, *, force: bool) -> tuple[Path, bool]:
+    """The folder to write and whether its run is finished; with `force`, the first one beside the finished runs."""
+    folder, number = base, 1
+    while True:
+        run = _run_in(folder, name)
+        done = run is not None and run.state == "done"
+        if not (done and force):
+            return folder, done
+        number += 1
+        folder = base.with_name(f"{base.name}-{number}")
+
+
+def _run_in(folder: Path, name: str) -> Run | None:
+    """The run in this folder, None where nothing is. Raises `UsageError` where it is another one or no run at all."""
+    try:
+        files = set(os.listdir(folder))
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError as error:
+        raise UsageError(f"{folder} is a file; choose a folder with runs=FOLDER or run_dir=FOLDER.") from error
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    if not files:
+        return None
+    run = read_run(folder)
+    source = run.record or run.status
+    if source is None and not files & {"config.yaml", "metrics.jsonl", "status.json", "result.json", "checkpoints"}:
+        raise UsageError(f"{folder} holds other files and no run; choose an empty folder.")
+    there = (source or {}).get("run_id", name)
+    if there != name:
+        raise UsageError(
+            f"{folder} holds the run {there}, but this config is the run {name}; "
+            "choose another run_dir, or leave it out so that each config has its own folder."
+        )
+    return run
+
+
+def check_storage(folder: Path) -> None:
+    """Raise `StorageError` unless a file can be made where the run folder will lie, before anything costs time."""
+    place = folder if folder.is_dir() else folder.parent
+    probe = place / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with open(probe, "xb") as file:
+            file.write(b"grux")
+            file.flush()
+            os.fsync(file.fileno())
+        probe.unlink()
+    except OSError as error:
+        probe.unlink(missing_ok=True)
+        raise storage_error(place, error) from error

@@ -1,0 +1,80 @@
+"""What `table`, `plot`, `ls` and `show` share: which runs are meant."""
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from grux.errors import UsageError
+from grux.results.record import Run, find_runs
+from grux.results.select import matching
+
+EPILOG_CHOICE = """\
+Which runs:
+  RUN               a run folder, or a folder with runs below it; without one, all below --runs
+  experiment=NAME   the runs of one experiment, <runs>/NAME
+  key=value         only runs with this choice or config value: arch=gru,lstm  model.features=64
+"""
+
+
+def parser(command: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """An argument parser with the choice of runs, and help that teaches by example."""
+    made = argparse.ArgumentParser(
+        prog=f"grux {command}",
+        description=description,
+        epilog=f"Examples:\n{examples}\n{EPILOG_CHOICE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("choice", nargs="*", metavar="RUN|key=value", help="which runs; see below")
+    made.add_argument("--runs", default="runs", metavar="FOLDER", help="the folder of all runs (default: %(default)s)")
+    return made
+
+
+def chosen(choice: Sequence[str], root: str) -> list[Run]:
+    """The runs that the words of a command line choose. Raises `UsageError` where a folder or key does not exist."""
+    paths: list[Path] = []
+    filters: list[str] = []
+    for word in choice:
+        key, equals, value = word.partition("=")
+        if not equals or Path(word).exists():
+            paths.append(_path(word, root))
+        elif key == "experiment":
+            paths += [_experiment(name, root) for name in value.split(",")]
+        else:
+            filters.append(word)
+    if not paths and not Path(root).is_dir():
+        raise UsageError(f"there is no folder {root!r} with runs; train first, or name it with --runs FOLDER.")
+    return matching(find_runs(paths or [Path(root)]), filters)
+
+
+def _path(word: str, root: str) -> Path:
+    """A path as given, else the name of a run below the root: `gru-sst2-1a2b3c4d` as `grux ls` prints it."""
+    if Path(word).exists():
+        return Path(word)
+    matches = [path for path in Path(root).glob(f"*/{glob_safe(word)}*") if path.is_dir()]
+    exact = [path for path in matches if path.name == word]
+    if len(exact or matches) == 1:
+        return (exact or matches)[0]
+    if matches:
+        raise UsageError(f"{word!r} may be {' or '.join(map(str, sorted(matches)[:4]))}; write the whole path.")
+    names = [path.name for path in Path(root).glob("*/*")] + [path.name for path in Path(root).glob("*")]
+    raise UsageError(f"there is no run {word!r}; {_near(word, names)}")
+
+
+def _experiment(name: str, root: str) -> Path:
+    folder = Path(root) / name
+    if name in ("", ".", "..") or Path(name).name != name or not folder.is_dir():
+        names = [path.name for path in Path(root).glob("*") if path.is_dir()]
+        raise UsageError(f"there is no experiment {name!r} in {root}; {_near(name, names)}")
+    return folder
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else "see `grux ls` for what is there."
+
+
+def glob_safe(text: str) -> str:
+    """The text with the characters that `glob` reads as patterns taken literally."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in text.replace("/", ""))

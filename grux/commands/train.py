@@ -1,0 +1,141 @@
+"""`grux train`: compose with Hydra, refuse what is wrong, skip what is done, train the rest one after another.
+
+The jobs of a sweep are all composed and checked before the first one starts, and none of this imports JAX.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from grux.commands.jobs import Job, check_storage, prepare
+from grux.config.check import check_nodes
+from grux.config.compose import ROOT, compose, compose_raw, configs_folder, expand, plugins_of, user_folder
+from grux.errors import GruxError, Interrupted, UsageError
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Train every job of the command line; returns the exit code of the first that failed, else 0."""
+    from hydra._internal.utils import get_args_parser
+
+    given = get_args_parser().parse_args(arguments)
+    for flag in ("config_path", "config_name", "experimental_rerun"):
+        if getattr(given, flag) is not None:
+            raise UsageError(
+                f"--{flag.replace('_', '-')} is not for grux: it composes configs/{ROOT}.yaml; add files of your own "
+                "with --config-dir and choose them by name."
+            )
+    if given.shell_completion:
+        return complete(arguments)
+    if given.help or given.hydra_help or given.cfg or given.info:
+        return _hydra(arguments, given.overrides, given.config_dir)
+    return _train(_jobs(given.overrides, given.config_dir, multirun=given.multirun))
+
+
+def _jobs(overrides: list[str], config_dir: str | None, *, multirun: bool) -> list[Job]:
+    for override in overrides:
+        if override.lstrip("+~").startswith("hydra"):
+            raise UsageError(f"{override}: grux runs the jobs itself and reads nothing of hydra.*; leave it out.")
+    plugins = plugins_of(overrides)
+    if plugins:
+        sys.path.append(os.getcwd())  # a console script does not look there, and the user has asked for it
+    # An experiment file may carry its grid; it alone is composed to see it, since the rest may be a grid itself.
+    experiment = [o for o in overrides if o.startswith("experiment=") and "," not in o and "(" not in o]
+    declared = compose(experiment, config_dir=config_dir) if experiment else None
+    if not (multirun or (declared and declared.multirun)):
+        return [prepare(overrides, config_dir=config_dir, plugins=plugins)]
+    sweep = declared.sweep if declared else {}
+    jobs: dict[tuple[str, Path], Job] = {}
+    for job_overrides in expand(overrides, config_dir=config_dir, sweep=sweep):
+        try:
+            job = prepare(job_overrides, config_dir=config_dir, plugins=plugins)
+        except GruxError as error:
+            raise type(error)(f"in the job {' '.join(job_overrides)}: {error}") from error
+        jobs.setdefault((job.run_id, job.folder), job)  # values that come to the same config are one job
+    if len(jobs) > 1 and next(iter(jobs.values())).config["run_dir"] is not None:
+        raise UsageError("run_dir is the folder of one run, but this sweep has several; use runs=FOLDER or group=NAME.")
+    return list(jobs.values())
+
+
+def _train(jobs: list[Job]) -> int:
+    waiting = [job for job in jobs if not job.done]
+    for job in waiting:
+        check_storage(job.folder)
+    if waiting:
+        # From here on JAX may be imported. Every job is checked before the first one costs any time.
+        for job in waiting:
+            check_nodes(job.config, job.config["plugins"])
+    failure = 0
+    for number, job in enumerate(jobs, start=1):
+        if len(jobs) > 1:
+            print(f"run {number} of {len(jobs)}: {job.title}", flush=True)
+        if job.done:
+            print(f"done already: {job.folder}", flush=True)
+            continue
+        os.environ["GRUX_JOB"] = f"{number}/{len(jobs)}"  # for the progress display
+        try:
+            _train_one(job)
+        except (KeyboardInterrupt, Interrupted):
+            raise
+        except Exception as error:
+            if len(jobs) == 1:
+                raise
+            from grux.cli import report
+
+            failure = failure or report(error)  # one failed run does not stop the others
+    return failure
+
+
+def _train_one(job: Job) -> None:
+    from grux.run import run as run_job
+
+    run_job(config=job.config, choices=job.choices, folder=job.folder, run_id=job.run_id)
+
+
+def _hydra(arguments: Sequence[str], overrides: list[str], config_dir: str | None) -> int:
+    """Let Hydra answer --help, --cfg and --info, which print and run nothing."""
+    cfg = compose_raw([o for o in overrides if "hydra" not in o], config_dir=config_dir)
+    plain = compose_raw()
+    for node in ("callbacks", "job_logging", "hydra_logging", "launcher"):  # these can name objects to call
+        if cfg.hydra[node] != plain.hydra[node]:
+            raise UsageError(f"hydra.{node} is set by a yaml file; grux does not read it: remove it.")
+    return _hydra_main(arguments, config_dir)
+
+
+def complete(arguments: Sequence[str]) -> int:
+    """Shell completion: `grux train -sc install=bash`, and the questions that the installed script asks."""
+    line = os.environ.get("COMP_LINE")
+    if line is not None:
+        words = line.split()
+        if len(words) < 2 or (len(words) == 2 and not line.endswith(" ")):
+            from grux.cli import COMMANDS
+
+            print(" ".join(COMMANDS))
+            return 0
+        if words[1] != "train":
+            return 0
+        # Hydra knows of no sub-commands: it is asked about `grux arch=...`.
+        os.environ["COMP_LINE"] = line.replace(" train", "", 1)
+    return _hydra_main(arguments, None)
+
+
+def _hydra_main(arguments: Sequence[str], config_dir: str | None) -> int:
+    import hydra
+
+    @hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name=ROOT)
+    def nothing(_: object) -> None:
+        """Never called: only flags that print come here."""
+
+    kept = list(arguments)
+    for flag in ("--config-dir", "-cd"):  # `user_folder` puts it before the packaged configs, Hydra would behind
+        if flag in kept:
+            del kept[kept.index(flag) : kept.index(flag) + 2]
+    kept = [argument for argument in kept if not argument.startswith("--config-dir=")]
+    before = sys.argv
+    sys.argv = ["grux", *kept]
+    try:
+        with user_folder(config_dir):
+            nothing()
+    finally:
+        sys.argv = before
+    return 0
