@@ -1,0 +1,146 @@
+"""Every data set loads from its yaml, has the sizes of its card, and no example stands in two splits.
+
+Those that need a mirror (`GRUX_MIRROR`) or the extra `samples` skip where there is none.
+"""
+
+import importlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from grux.data.catalogue import catalogue
+from grux.data.first_token import first_token
+from grux.data.packages import PackageFile
+from grux.errors import UsageError
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "data"
+
+
+def mirrored(file):
+    return (Path(os.environ.get("GRUX_MIRROR", "/nonexistent")) / file.dataset / file.name).is_file()
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory):
+    """load(name, **changes): the data set of a yaml; skips where its files are not at hand."""
+    cache = tmp_path_factory.mktemp("cache")
+
+    def load(name, /, **changes):
+        for file in catalogue()[name].files:
+            if not (file.local() if isinstance(file, PackageFile) else mirrored(file)):
+                pytest.skip(f"{name} needs {file.name} of {file.origin}")
+        config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
+        del config["defaults"]
+        module, _, function = config.pop("_target_").rpartition(".")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("GRUX_CACHE", str(cache))
+            return getattr(importlib.import_module(module), function)(**config | changes)
+
+    return load
+
+
+def rows(split):
+    """The examples of a split in its original order, as tuples."""
+    found = {}
+    for bucket in split.buckets:
+        batch = bucket.take(bucket.arrays, np.arange(bucket.size))
+        for i, inputs, mask in zip(bucket.ids, batch.inputs, batch.mask, strict=True):
+            found[int(i)] = tuple(inputs[mask].ravel().tolist())
+    return [found[i] for i in range(split.size)]
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_sizes_of_the_card(load, name):
+    dataset = load(name)
+    entry = catalogue()[name]
+    assert {key: split.size for key, split in dataset.splits.items()} == entry.card.sizes
+    assert (dataset.info.name, dataset.info.task) == (name, entry.card.task)
+    pinned = {file.name: file.sha256 for file in entry.files}
+    assert dataset.files.items() <= pinned.items()
+    assert all(len(split.buckets) <= 5 for split in dataset.splits.values())
+    assert bool(dataset.decode) == (dataset.info.task == "translation")
+
+
+@pytest.mark.parametrize("name", ["rotten_tomatoes", "jupyterlab_fr"])
+def test_hash_splits_share_no_input(load, name):
+    splits = load(name, tokens="characters", vocabulary_size=None, max_length=None).splits
+    train, validation, test = (set(rows(splits[key])) for key in ("train", "validation", "test"))
+    assert not train & validation
+    assert not train & test
+    assert not validation & test
+
+
+def test_jupyterlab_has_its_pairs(load):
+    dataset = load("jupyterlab_fr", max_length=None)
+    assert sum(split.size for split in dataset.splits.values()) == 3006
+
+
+def test_rotten_tomatoes_is_balanced(load):
+    splits = load("rotten_tomatoes").splits.values()
+    labels = np.concatenate([bucket.arrays["labels"] for split in splits for bucket in split.buckets])
+    assert np.bincount(labels).tolist() == [4265, 4265]
+
+
+@pytest.mark.parametrize("name", ["multi30k", "jupyterlab_fr"])
+@pytest.mark.parametrize("tokens", ["words", "characters", "bytes", "bpe"])
+def test_references_survive_tokenisation(load, name, tokens):
+    """Texts made of known tokens decode to the reference."""
+    split = (dataset := load(name, tokens=tokens, max_length=None)).splits["train"]
+    assert dataset.decode and split.references
+    bucket = split.buckets[0]
+    for target, i in list(zip(bucket.arrays["targets"], bucket.ids, strict=True))[:50]:
+        if 1 not in target:
+            assert dataset.decode(target).split() == split.references[i].split()
+
+
+def test_multi30k_directions(load):
+    forward = load("multi30k", source="fr", target="de", joint=False, tokens="words", vocabulary_size=5000)
+    assert forward.info.vocabulary == forward.info.target_vocabulary == 5000
+    assert set(forward.files) == {f"{part}.{lang}.gz" for part in PARTS for lang in ("fr", "de")}
+    assert forward.splits["test"].references[0] == "Ein Mann mit einem orangefarbenen Hut, der etwas anstarrt."
+
+
+PARTS = ("train", "val", "test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
+
+
+@pytest.mark.parametrize(("name", "season", "train"), [("h2", 24, 8449), ("m1", 96, 34369)])
+def test_ett_variants(load, name, season, train):
+    dataset = load("ett", name=name, channels="univariate")
+    assert dataset.info.features == 1
+    assert dataset.info.season == season
+    assert dataset.splits["train"].size == train
+    assert set(dataset.files) == {f"ETT{name}.csv"}
+
+
+GOLDEN = (7, 7, 4, 7, 6, 5, 5, 6)
+
+
+def small(**changes):
+    given = {"symbols": 4, "shortest": 3, "longest": 9, "train": 300, "validation": 20, "test": 30, "data_seed": 0}
+    return first_token(**given | changes)
+
+
+def test_first_token_asks_for_the_first_token():
+    splits = small().splits
+    for split in splits.values():
+        for bucket in split.buckets:
+            np.testing.assert_array_equal(bucket.arrays["tokens"][:, 0] - 4, bucket.arrays["labels"])
+            assert 3 <= bucket.arrays["lengths"].min() <= bucket.arrays["lengths"].max() <= 9
+    assert len({len(row) for row in rows(splits["train"])}) == 7
+    assert rows(splits["train"])[:20] != rows(splits["test"])[:20]
+
+
+def test_first_token_is_a_function_of_its_settings():
+    assert rows(small().splits["train"]) == rows(small().splits["train"])
+    assert rows(small().splits["train"]) != rows(small(data_seed=1).splits["train"])
+    assert rows(small().splits["train"])[0] == GOLDEN
+
+
+def test_first_token_bad_settings():
+    with pytest.raises(UsageError, match="symbols=1"):
+        small(symbols=1)
+    with pytest.raises(UsageError, match="shortest=10 is above longest=9"):
+        small(shortest=10)
