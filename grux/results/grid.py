@@ -23,7 +23,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Grid:
-    """`header`: lines of each column's head. `labels` columns at the left name the row. Rules stand above rows `rules`."""
+    """`header`: lines of each column's head. `labels` columns at the left name the row. Rules stand above `rules`."""
 
     header: tuple[tuple[str, ...], ...]
     rows: tuple[tuple[Item, ...], ...]

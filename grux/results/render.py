@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-import textwrap
+from typing import Any
 
 from grux.errors import UsageError
 from grux.results.grid import Grid, Item, make_grid, printable
@@ -12,11 +12,10 @@ from grux.results.table import Table
 FORMATS = ("text", "markdown", "latex", "csv")
 
 BEST = " Best mean in bold."
-PIPE_WIDTH = 120  # where nobody says how wide the paper is
 
 
 def render(table: Table, format: str = "text") -> str:
-    """The table in one of `FORMATS`, ending in a newline. Names from files are escaped; no format can be broken by one."""
+    """The table in one of `FORMATS`, no newline at its end. Names are escaped; no format can be broken by one."""
     drawers = {"text": _text, "markdown": _markdown, "latex": _latex, "csv": _csv}
     if format not in drawers:
         raise UsageError(f"--format {format} is not known; choose one of {', '.join(FORMATS)}.")
@@ -35,37 +34,37 @@ def _any_best(table: Table) -> bool:
 
 
 def _text(table: Table) -> str:
-    from rich.console import Console
+    from grux.results.terminal import Page
 
-    console = Console()
-    styled = console.is_terminal and not console.is_dumb_terminal
-    width = console.width if console.is_terminal else PIPE_WIDTH
-    target = Console(
-        file=io.StringIO(), width=width, force_terminal=styled, color_system="standard" if styled else None
-    )
+    page = Page()
     grid = make_grid(table)
-    drawn = [_rich_table(grid, columns, styled) for columns in _blocks(grid, width, target, styled)]
-    for one in drawn:
-        target.print(one)
-    body = "\n".join(line.rstrip() for line in target.file.getvalue().splitlines())  # type: ignore[attr-defined]
-    below = [printable(table.caption, longest=4000)]
-    if _any_best(table):
-        below[0] += BEST if styled else " *: best mean."
-    below += [f"({letter}) {text}" for letter, text in _notes(table)]
-    wrap = min(width, 100)
-    return "\n".join([body, *(textwrap.fill(part, wrap, break_on_hyphens=False) for part in below)]) + "\n"
+    for columns in _blocks(grid, page):
+        page.add(_drawn(grid, columns, page.styled))
+    best = "" if not _any_best(table) else BEST if page.styled else " *: best mean."
+    page.write(printable(table.caption, longest=4000) + best)
+    for letter, text in _notes(table):
+        page.write(f"({letter}) {text}", indent="    ")
+    return page.text()
 
 
-def _rich_table(grid: Grid, columns: list[int], styled: bool):
-    from rich import box
-    from rich.table import Table as RichTable
+def _blocks(grid: Grid, page: Any) -> list[list[int]]:
+    """Columns side by side as far as the width goes; the rest below, with the row names repeated: no number is cut."""
+    labels = list(range(grid.labels))
+    blocks = [list(labels)]
+    for column in range(grid.labels, len(grid.header)):
+        if len(blocks[-1]) > len(labels) and not page.fits(_drawn(grid, [*blocks[-1], column], page.styled)):
+            blocks.append(list(labels))
+        blocks[-1].append(column)
+    return blocks
+
+
+def _drawn(grid: Grid, columns: list[int], styled: bool) -> Any:
     from rich.text import Text
 
-    drawn = RichTable(box=box.HORIZONTALS, pad_edge=False, padding=(0, 1), show_edge=True)
-    for column in columns:
-        head = Text("\n".join(grid.header[column]).rstrip("\n"), style="bold" if styled else "")
-        left = column < grid.labels
-        drawn.add_column(head, justify="left" if left else "right", no_wrap=True, overflow="ellipsis")
+    from grux.results.terminal import ruled_table
+
+    heads = [Text("\n".join(grid.header[column]).rstrip("\n")) for column in columns]
+    drawn = ruled_table(heads, labels=grid.labels, styled=styled)
     for number, row in enumerate(grid.rows):
         if number in grid.rules:
             drawn.add_section()
@@ -77,22 +76,6 @@ def _rich_item(item: Item, styled: bool, text_class):
     text = text_class("" if styled or not item.best else "*")
     text.append(item.text, style="bold green" if item.best and styled else "italic" if item.quiet and styled else "")
     return text.append(item.tail).append("".join(f" ({letter})" for letter in item.notes))
-
-
-def _blocks(grid: Grid, width: int, console, styled: bool) -> list[list[int]]:
-    """Columns side by side as far as the width goes; the rest below, with the row names repeated: no number is cut."""
-    from rich.measure import Measurement
-
-    labels = list(range(grid.labels))
-    blocks = [list(labels)]
-    for column in range(grid.labels, len(grid.header)):
-        wider = [*blocks[-1], column]
-        needed = Measurement.get(console, console.options.update(max_width=10_000), _rich_table(grid, wider, styled))
-        if needed.maximum > width and len(blocks[-1]) > len(labels):
-            blocks.append([*labels, column])
-        else:
-            blocks[-1].append(column)
-    return blocks
 
 
 # Markdown
@@ -110,7 +93,7 @@ def _markdown(table: Table) -> str:
         " Best mean in bold." if _any_best(table) else ""
     )
     notes = [f"<sup>{letter}</sup> {_escape_markdown(text)}" for letter, text in _notes(table)]
-    return "\n\n".join([drawn, below, *notes]) + "\n"
+    return "\n\n".join([drawn, below, *notes])
 
 
 def _markdown_item(item: Item) -> str:
@@ -176,7 +159,7 @@ def _latex(table: Table) -> str:
         *notes,
         r"\end{table}",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _latex_item(item: Item) -> str:
@@ -225,7 +208,7 @@ def _csv(table: Table) -> str:
                     _safe(" | ".join(printable(notes[letter], longest=500) for letter in cell.notes)),
                 ]
             )
-    return out.getvalue()
+    return out.getvalue().rstrip("\n")
 
 
 def _full(number: float | None) -> str:

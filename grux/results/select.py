@@ -11,7 +11,7 @@ from grux.results.record import Run
 
 # Keys that say how and where a run is carried out; the scores do not depend on them.
 NEUTRAL = frozenset(
-    {"experiment", "runs", "run_dir", "force", "tensorboard", "progress", "plugins", "hydra"}
+    {"experiment", "group", "runs", "run_dir", "force", "tensorboard", "progress", "plugins", "hydra"}
     | {"checkpoint_every", "max_to_keep", "seed_strategy"}
 )
 # Runs that differ in these alone are more seeds of the same thing.
@@ -103,7 +103,7 @@ def differences(runs: Sequence[Run]) -> dict[str, list[str]]:
 
     Where a choice differs, the config keys below it are left out: they follow from it.
     """
-    choices = _varying([run.choices for run in runs])
+    choices = {key: values for key, values in _varying([run.choices for run in runs]).items() if key not in NEUTRAL}
     ignored = NEUTRAL | SEEDS | choices.keys()
     configs = _varying([flatten(run.config) for run in runs])
     return choices | {key: values for key, values in configs.items() if key.split(".")[0] not in ignored}

@@ -1,0 +1,178 @@
+"""Lists of runs and the story of one run, for `grux ls` and `grux show`."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+from grux.results.grid import printable
+from grux.results.record import Run
+from grux.results.schema import as_number
+from grux.results.select import flatten
+from grux.results.statistics import summarise
+from grux.results.terminal import Page, ruled_table
+from grux.results.units import Unit, decimals_for, direction, short_seconds
+
+COLOURS = {"done": "green", "running": "cyan", "failed": "red", "damaged": "red", "interrupted": "yellow"}
+
+
+def list_runs(runs: Sequence[Run]) -> str:
+    """A line for each run, newest last: id, experiment, choices that differ, state, score, seconds, age."""
+    from rich.text import Text
+
+    if not runs:
+        return "There are no runs here."
+    page = Page()
+    # The id names arch and data; of the other choices only what tells the runs apart is worth the room.
+    named = sorted({key for run in runs for key in run.choices} - {"arch", "data", "task", "experiment"})
+    telling = [key for key in named if len({run.choices.get(key) for run in runs} - {None}) > 1]
+    table = ruled_table(
+        ["run", "experiment", *telling, "state", "score", "seconds", "age"], labels=3 + len(telling), styled=page.styled
+    )
+    now = datetime.datetime.now(datetime.UTC)
+    for run in sorted(runs, key=lambda run: (run.created, run.run_id)):
+        seconds = as_number(((run.record or {}).get("seconds") or {}).get("total"))
+        table.add_row(
+            Text(printable(run.run_id, 60)),
+            Text(printable(run.experiment)),
+            *(Text(printable(run.choices.get(key, ""))) for key in telling),
+            Text(run.state, style=COLOURS.get(run.state, "") if page.styled else ""),
+            Text(printable(_score(run))),
+            "" if seconds is None else short_seconds(seconds),
+            _age(run.created, now),
+        )
+    page.add(table)
+    for run in runs:
+        if run.problem:
+            page.write(f"{printable(run.run_id, 60)}: {printable(run.problem, 500)}", indent="    ")
+    return page.text()
+
+
+def show_run(run: Run) -> str:
+    """All that the files of a run say: state, scores of each seed, selection, sizes, times, versions, data, config."""
+    page = Page()
+    page.write(f"{printable(run.run_id, 80)} ({printable(run.experiment)}): {run.state}")
+    facts: list[tuple[str, Any]] = [("reason", run.problem), ("folder", run.path)]
+    facts.append(("choices", " ".join(f"{key}={value}" for key, value in sorted(run.choices.items()))))
+    status = run.status or {}
+    if not run.record:
+        facts.append(("steps", f"{status['step']} of {status['steps']}" if status.get("steps") else None))
+        facts += [(key, status.get(key)) for key in ("started", "updated", "host")]
+    _write_facts(page, facts)
+    if run.record:
+        page.write("")
+        page.add(_seed_table(run.record, page.styled))
+        _write_facts(page, _record_facts(run.record))
+    files = sorted(path.name + "/" * path.is_dir() for path in run.path.iterdir()) if run.path.is_dir() else []
+    _write_facts(page, [("files", " ".join(files))])
+    if run.config:
+        page.write("")
+        page.write("config")
+        for key, value in flatten(run.config).items():
+            page.write(f"  {printable(key, 80)} = {printable(value, 200)}", indent="      ")
+    return page.text()
+
+
+def _write_facts(page: Page, facts: Sequence[tuple[str, Any]]) -> None:
+    for key, value in facts:
+        if value not in (None, "", {}):
+            page.write(f"  {key:<12}{printable(str(value), 600)}", indent=" " * 14)
+
+
+def _record_facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
+    parameters, flops = record.get("parameters") or {}, record.get("flops") or {}
+    forward, speed = as_number(flops.get("forward_per_example")), as_number(record.get("examples_per_second"))
+    seconds = {key: as_number(value) for key, value in (record.get("seconds") or {}).items()}
+    counts = {key: value for key, value in parameters.items() if isinstance(value, int)}
+    data = (record.get("data") or {}).items()
+    return [
+        ("selection", (record.get("selection") or {}).get("rule")),
+        ("parameters", _with_rule(", ".join(f"{key} {value:,}" for key, value in counts.items()), parameters)),
+        ("FLOPs", None if forward is None else _with_rule(f"{forward:.3g} forward per example", flops)),
+        ("seconds", ", ".join(f"{key} {value:.1f}" for key, value in seconds.items() if value is not None)),
+        ("speed", None if speed is None else f"{speed:,.0f} examples per second"),
+        ("device", ", ".join(f"{key} {value}" for key, value in (record.get("device") or {}).items())),
+        ("versions", ", ".join(f"{key} {value}" for key, value in (record.get("versions") or {}).items())),
+        ("commit", (record.get("commit") or "") + (" with uncommitted changes" if record.get("diff") else "")),
+        ("created", record.get("created")),
+        *(("signature", f"{name}: {text}") for name, text in (record.get("signatures") or {}).items()),
+        *(("data", f"{name} sha256 {digest}") for name, digest in data),
+        *(("artifact", f"{name} sha256 {digest}") for name, digest in (record.get("artifacts") or {}).items()),
+    ]
+
+
+def _with_rule(text: str, facts: dict[str, Any]) -> str:
+    return f"{text} ({facts['rule']})" if text and facts.get("rule") else text
+
+
+def _seed_table(record: dict[str, Any], styled: bool) -> Any:
+    """A row for each split and seed and a mean for each split; a column for each metric."""
+    from rich.text import Text
+
+    seeds = record["seeds"]
+    splits = sorted(
+        {split for entry in seeds for split in entry["scores"]}, key=lambda name: (name != "validation", name)
+    )
+    primary = record["metric"]["primary"]
+    metrics = sorted(
+        {metric for entry in seeds for scores in entry["scores"].values() for metric in scores},
+        key=lambda name: (name != primary, name),
+    )
+    values = {m: [as_number(s.get(m)) for entry in seeds for s in entry["scores"].values()] for m in metrics}
+    units = [
+        Unit(m, "", direction(m, [record]), decimals_for(m, [v for v in values[m] if v is not None], ()))
+        for m in metrics
+    ]
+    heads = [
+        Text(head) for head in ("split", "seed", "best step", "status", *(printable(unit.label) for unit in units))
+    ]
+    table = ruled_table(heads, labels=1, styled=styled)
+    for split in sorted(splits, key=lambda name: (name != "validation", name)):
+        for entry in seeds:
+            scores = [as_number(entry["scores"].get(split, {}).get(metric)) for metric in metrics]
+            texts = ["–" if score is None else unit.number(score) for score, unit in zip(scores, units, strict=True)]
+            steps = f"{entry.get('best_step', '')} of {entry.get('steps', '')}"
+            table.add_row(Text(printable(split)), str(entry["seed"]), steps, Text(printable(entry["status"])), *texts)
+        if len(seeds) > 1:
+            table.add_row(Text(printable(split)), "mean", "", "", *(_mean(seeds, split, unit) for unit in units))
+        table.add_section()
+    return table
+
+
+def _mean(seeds: Sequence[dict[str, Any]], split: str, unit: Unit) -> str:
+    scores = [
+        as_number(entry["scores"].get(split, {}).get(unit.metric)) for entry in seeds if entry["status"] == "done"
+    ]
+    scores = [score for score in scores if score is not None]
+    if not scores:
+        return "–"
+    summary = summarise(scores)
+    interval = "" if summary.half_width is None else f" ± {unit.number(summary.half_width)}"
+    return unit.number(summary.mean) + interval
+
+
+def _score(run: Run) -> str:
+    """The primary test score, or how far the run got."""
+    if not run.record:
+        status = run.status or {}
+        return f"step {status['step']} of {status['steps']}" if status.get("step") and status.get("steps") else ""
+    metric = run.record["metric"]["primary"]
+    found = [as_number(e["scores"].get("test", {}).get(metric)) for e in run.record["seeds"] if e["status"] == "done"]
+    scores = [score for score in found if score is not None]
+    if not scores:
+        return "diverged" if run.record["seeds"] else ""
+    summary = summarise(scores)
+    unit = Unit(metric, "test", None, decimals_for(metric, [summary.mean], [summary.half_width or 0.0]))
+    interval = "" if summary.half_width is None else f" ± {unit.number(summary.half_width)}"
+    return f"{unit.name} {unit.number(summary.mean)}{interval}"
+
+
+def _age(created: str, now: datetime.datetime) -> str:
+    try:
+        then = datetime.datetime.fromisoformat(created)
+    except ValueError:
+        return ""
+    seconds = (now - (then if then.tzinfo else then.replace(tzinfo=datetime.UTC))).total_seconds()
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {name}"
+    return "now"
