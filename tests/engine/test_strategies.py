@@ -1,0 +1,178 @@
+"""Each strategy against `sequential`, and `sequential` against a plain loop and finite differences, in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.test_util import check_grads
+from support import ARCHS, arch, randomise
+
+from grux.cells.base import GatedCell
+from grux.engine.gated import dependencies
+from grux.engine.run import run
+from grux.errors import UsageError
+
+B, T, D, H = 3, 6, 4, 5
+
+
+def cell64(name):
+    return randomise(arch(name)(in_features=D, features=H, rngs=nnx.Rngs(0)).cell, 1, dtype=jnp.float64)
+
+
+GATED = [name for name in ARCHS if isinstance(arch(name)(in_features=1, features=1, rngs=nnx.Rngs(0)).cell, GatedCell)]
+
+
+def inputs(cell, seed=0):
+    keys = jax.random.split(jax.random.key(seed), 2 + cell.carries)
+    x = jax.random.normal(keys[0], (B, T, D), jnp.float64)
+    mask = jax.random.bernoulli(keys[1], 0.6, (B, T))
+    carry = tuple(jax.random.normal(k, (B, H), jnp.float64) for k in keys[2:])
+    return x, mask, carry
+
+
+def plain_loop(cell, x, mask, carry, reverse):
+    """What the engine promises, written as slowly as possible: row by row, step by step."""
+    y = np.zeros((B, T, H))
+    last = [np.array(c) for c in carry]
+    for b in range(B):
+        state = tuple(c[b : b + 1] for c in carry)
+        for t in reversed(range(T)) if reverse else range(T):
+            if mask is None or mask[b, t]:
+                state, out = cell.step(state, cell.project(x[b : b + 1, t]))
+                y[b, t] = out[0]
+        for array, value in zip(last, state, strict=True):
+            array[b] = value[0]
+    return y, tuple(last)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", ARCHS)
+def test_equals_a_plain_loop(name, masked, reverse, float64):
+    cell = cell64(name)
+    x, mask, carry = inputs(cell)
+    mask = mask if masked else None
+    y, last = run(cell, x, mask=mask, carry=carry, reverse=reverse)
+    expected_y, expected_last = plain_loop(cell, x, mask, carry, reverse)
+    np.testing.assert_allclose(y, expected_y, atol=1e-12)
+    for got, expected in zip(last, expected_last, strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-12)
+
+
+def value_and_gradients(cell, x, mask, carry, reverse, strategy):
+    """A loss with a cotangent of its own on every output and on the final carry; gradients of everything."""
+    graph, params = nnx.split(cell)
+
+    def loss(params, x, carry):
+        y, last = run(nnx.merge(graph, params), x, mask=mask, carry=carry, reverse=reverse, strategy=strategy)
+        weigh = lambda a, f: (a * f(jnp.arange(a.size, dtype=a.dtype).reshape(a.shape))).sum()  # noqa: E731
+        return weigh(y, jnp.cos) + sum(weigh(c, jnp.sin) for c in last)
+
+    return jax.jit(jax.value_and_grad(loss, (0, 1, 2)))(params, x, carry)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", GATED)
+def test_gated_equals_sequential_in_values_and_all_gradients(name, masked, reverse, float64):
+    cell = cell64(name)
+    x, mask, carry = inputs(cell)
+    mask = mask if masked else None
+    expected = value_and_gradients(cell, x, mask, carry, reverse, "sequential")
+    got = value_and_gradients(cell, x, mask, carry, reverse, "gated")
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_sequential_gradients_equal_finite_differences(name, float64):
+    cell = cell64(name)
+    x, mask, carry = inputs(cell)
+    graph, params = nnx.split(cell)
+
+    def loss(params, x, carry):
+        y, last = run(nnx.merge(graph, params), x, mask=mask, carry=carry, strategy="sequential")
+        return (y**2).sum() + sum((c**3).sum() for c in last)
+
+    check_grads(loss, (params, x, carry), order=1, modes=["rev"], atol=1e-6, rtol=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 4), min_size=3, max_size=3),
+    holes=st.lists(st.booleans(), min_size=12, max_size=12),
+    reverse=st.booleans(),
+)
+def test_any_mask_holds_the_carry_and_silences_y(lengths, holes, reverse):
+    cell = randomise(arch("lstm")(in_features=2, features=3, rngs=nnx.Rngs(0)).cell, 1)
+    x = jax.random.normal(jax.random.key(0), (3, 4, 2))
+    mask = (np.arange(4) < np.array(lengths)[:, None]) & np.array(holes).reshape(3, 4)
+    carry = tuple(jnp.full((3, 3), 0.5) for _ in range(2))
+    y, last = run(cell, x, mask=jnp.asarray(mask), carry=carry, reverse=reverse)
+    for b in range(3):
+        kept = np.flatnonzero(mask[b])
+        part_y, part_last = (
+            run(cell, x[b : b + 1, kept], carry=tuple(c[:1] for c in carry), reverse=reverse)
+            if len(kept)
+            else (np.zeros((1, 0, 3)), tuple(c[:1] for c in carry))
+        )
+        np.testing.assert_allclose(y[b, kept], part_y[0], atol=1e-6)
+        np.testing.assert_array_equal(y[b][~mask[b]], 0)
+        for got, expected in zip(last, part_last, strict=True):
+            np.testing.assert_allclose(got[b], expected[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_vmap_over_weights_equals_one_after_the_other(name):
+    cells = [randomise(arch(name)(in_features=D, features=H, rngs=nnx.Rngs(0)).cell, seed) for seed in range(3)]
+    graph = nnx.split(cells[0])[0]
+    params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(nnx.state(c) for c in cells))
+    x = jax.random.normal(jax.random.key(0), (B, T, D))
+
+    def gradient(params):
+        return jax.grad(lambda p: (run(nnx.merge(graph, p), x)[0] ** 2).sum())(params)
+
+    together = jax.vmap(gradient)(params)
+    for number in range(3):
+        alone = gradient(jax.tree.map(lambda leaf, i=number: leaf[i], params))
+        for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(a[number], b, rtol=2e-5, atol=1e-5)
+
+
+def test_structural_zeros_of_the_lstm_stay_out_of_the_loop():
+    cell = type(arch("lstm")(in_features=1, features=1, rngs=nnx.Rngs(0)).cell)
+    hidden, memory = dependencies(cell.combine, 2, 4)
+    assert hidden[0] == (False, True)  # h' reads h through r alone, and c
+    assert memory[0] == (False, True)
+    assert memory[1] == (True, True, True, False)  # c' does not know the output gate
+
+
+def test_weight_gradient_is_formed_once_after_the_loop():
+    """No product inside the backward loop has a weight gradient as its result."""
+    cell = arch("gru")(in_features=4, features=8, rngs=nnx.Rngs(0)).cell
+    graph, params = nnx.split(cell)
+    x = jnp.ones((2, 6, 4))
+    jaxpr = jax.make_jaxpr(jax.grad(lambda p: run(nnx.merge(graph, p), x)[0].sum()))(params)
+    loops = [e for e in jaxpr.jaxpr.eqns if e.primitive.name == "scan"]
+    assert len(loops) == 2
+    for loop in loops:
+        products = [e for e in loop.params["jaxpr"].jaxpr.eqns if e.primitive.name == "dot_general"]
+        assert len(products) == 3  # one per gate
+        assert {e.outvars[0].aval.shape for e in products} == {(2, 8)}
+
+
+def test_a_strategy_that_cannot_run_is_refused():
+    cell = arch("gru_reset_before")(in_features=2, features=2, rngs=nnx.Rngs(0)).cell
+    with pytest.raises(UsageError, match=r"strategy=gated .* GRUResetBeforeCell is not; choose strategy=sequential"):
+        run(cell, jnp.ones((1, 1, 2)), strategy="gated")
+
+
+def test_zero_gradient_on_padding():
+    cell = arch("gru")(in_features=2, features=3, rngs=nnx.Rngs(0)).cell
+    mask = jnp.array([[True, True, False]])
+    gradient = jax.grad(lambda x: run(cell, x, mask=mask)[0].sum())(jnp.ones((1, 3, 2)))
+    assert (np.asarray(gradient[0, 2]) == 0).all()
+    assert (np.asarray(gradient[0, :2]) != 0).all()
