@@ -65,8 +65,9 @@ def report(error: BaseException) -> int:
         print(f"grux: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
     traceback.print_exception(error)
+    line = next(iter(str(error).splitlines()), "")
     print(
-        f"grux: this is a bug: {type(error).__name__}: {error}. Please report it with the lines above.", file=sys.stderr
+        f"grux: this is a bug, please report it with the lines above: {type(error).__name__}: {line}", file=sys.stderr
     )
     return 1
 

@@ -72,9 +72,8 @@ def _train(jobs: list[Job]) -> int:
         if job.done:
             print(f"done already: {job.folder}", flush=True)
             continue
-        os.environ["GRUX_JOB"] = f"{number}/{len(jobs)}"  # for the progress display
         try:
-            _train_one(job)
+            _train_one(job, title=job.title if len(jobs) == 1 else f"{number}/{len(jobs)} {job.title}")
         except (KeyboardInterrupt, Interrupted):
             raise
         except Exception as error:
@@ -86,10 +85,10 @@ def _train(jobs: list[Job]) -> int:
     return failure
 
 
-def _train_one(job: Job) -> None:
+def _train_one(job: Job, *, title: str) -> None:
     from grux.run import run as run_job
 
-    run_job(config=job.config, choices=job.choices, folder=job.folder, run_id=job.run_id)
+    run_job(config=job.config, choices=job.choices, folder=job.folder, run_id=job.run_id, title=title)
 
 
 def _hydra(arguments: Sequence[str], overrides: list[str], config_dir: str | None) -> int:

@@ -94,7 +94,8 @@ def compose(overrides: Sequence[str] = (), *, config_dir: str | Path | None = No
     cfg = compose_raw(overrides, config_dir=config_dir)
     hydra = cfg.hydra
     choices = _choices(OmegaConf.to_container(hydra.runtime.choices))
-    sweep = OmegaConf.to_container(hydra.sweeper).get("params") or {}
+    sweep = OmegaConf.to_container(hydra.sweeper.params) if hydra.sweeper.get("params") else {}
+    assert isinstance(sweep, dict)
     multirun = str(hydra.mode or "").endswith("MULTIRUN")
     return Composed(_plain(cfg), choices, {str(k): str(v) for k, v in sweep.items()}, multirun)
 
@@ -149,7 +150,7 @@ def _parse(tokens: Sequence[str], hydra: GlobalHydra) -> list[Override]:
 
 def _plain(cfg: DictConfig) -> dict[str, Any]:
     """Dicts, lists and scalars, with every interpolation resolved and without Hydra's own node."""
-    keys = [key for key in cfg if key != "hydra"]
+    keys = [str(key) for key in cfg if key != "hydra"]
     try:
         container = OmegaConf.to_container(OmegaConf.masked_copy(cfg, keys), resolve=True, throw_on_missing=True)
     except Exception as error:  # OmegaConf's tree of errors: missing (???), open or circular interpolations

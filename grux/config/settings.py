@@ -1,6 +1,6 @@
 """The top level of a config: the names, types and ranges of what `configs/train.yaml` declares."""
 
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Literal, TypedDict, get_type_hints
 
 from grux.arguments import PositiveFloat, PositiveInt, Range
 
@@ -10,29 +10,35 @@ GROUPS = ("arch", "data", "task", "model", "optimizer", "schedule")
 # JAX folds a seed into 32 bits: a larger one would silently be another seed.
 Seed = Annotated[int, Range(0, 2**31 - 1)]
 
-SETTINGS: dict[str, Any] = {
-    "group": str,
-    "seeds": PositiveInt,
-    "first_seed": Seed,
-    "batch_size": PositiveInt,
-    "epochs": PositiveInt,
-    "steps": Optional[PositiveInt],
-    "eval_every": Optional[PositiveInt],
-    "patience": Optional[PositiveInt],
-    "learning_rate": PositiveFloat,
-    "clip": Optional[PositiveFloat],
-    "accumulate": PositiveInt,
-    "steps_per_dispatch": PositiveInt,
-    "seed_strategy": Literal["auto", "vmap", "map", "shard"],
-    "checkpoint_every": PositiveInt,
-    "max_to_keep": PositiveInt,
-    "runs": str,
-    "run_dir": Optional[str],
-    "force": bool,
-    "tensorboard": bool,
-    "progress": Literal["auto", "rich", "plain", "none"],
-    "plugins": list[str],
-}
+
+class Settings(TypedDict):
+    """Every top-level key that is no group."""
+
+    group: str
+    seeds: PositiveInt
+    first_seed: Seed
+    batch_size: PositiveInt
+    epochs: PositiveInt
+    steps: PositiveInt | None
+    eval_every: PositiveInt | None
+    patience: PositiveInt | None
+    learning_rate: PositiveFloat
+    clip: PositiveFloat | None
+    accumulate: PositiveInt
+    steps_per_dispatch: PositiveInt
+    seed_strategy: Literal["auto", "vmap", "map", "shard"]
+    checkpoint_every: PositiveInt
+    max_to_keep: PositiveInt
+    runs: str
+    run_dir: str | None
+    force: bool
+    tensorboard: bool
+    progress: Literal["auto", "rich", "plain", "none"]
+    plugins: list[str]
+
+
+SETTINGS = get_type_hints(Settings, include_extras=True)
+"""Name -> annotation."""
 
 WITHOUT_EFFECT_ON_RESULTS = frozenset(
     {"group", "runs", "run_dir", "force", "tensorboard", "progress", "plugins", "checkpoint_every", "max_to_keep"}

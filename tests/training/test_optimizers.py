@@ -1,0 +1,93 @@
+"""Every optimiser yaml descends; the mask, clipping and the plateau do what they say."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from grux.config import build, compose
+from grux.training.optimizers import decay_mask, make_optimizer
+from grux.training.schedules import constant, plateau
+
+NAMES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "configs" / "optimizer").glob("*.yaml"))
+TARGET = jnp.array([1.0, -2.0, 3.0])
+
+
+def quadratic(params: dict) -> jax.Array:
+    return 0.5 * jnp.sum((params["w"] - TARGET) ** 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_optimizer_descends(name: str):
+    rate = 1.0 if name == "adadelta" else 0.02
+    optimizer = make_optimizer(
+        build(compose([f"optimizer={name}"]).config["optimizer"]),
+        constant(learning_rate=rate, total_steps=400),
+        clip=1.0,
+    )
+    params = {"w": jnp.zeros(3)}
+    state = optimizer.init(params)
+
+    @jax.jit
+    def step(params: dict, state: optax.OptState):
+        loss, gradients = jax.value_and_grad(quadratic)(params)
+        updates, state = optimizer.update(gradients, state, params, value=loss)
+        return optax.apply_updates(params, updates), state, loss
+
+    losses = []
+    for _ in range(400):
+        params, state, loss = step(params, state)
+        losses.append(float(loss))
+    assert losses[-1] < 0.5 * losses[0] and all(np.isfinite(losses))
+    assert step._cache_size() == 1  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def test_only_weight_matrices_decay():
+    params = {
+        "cell": {"w_hh": 1, "b_hn": 1, "gates": [1, 1]},
+        "head": {"kernel": {"value": 1}, "bias": {"value": 1}},
+        "norm": {"scale": 1, "bias": 1},
+        "embedding": {"embedding": 1},
+    }
+    mask = decay_mask(params)
+    assert mask["cell"] == {"w_hh": True, "b_hn": False, "gates": [True, True]}
+    assert mask["head"] == {"kernel": {"value": True}, "bias": {"value": False}}
+    assert mask["norm"] == {"scale": False, "bias": False} and mask["embedding"] == {"embedding": False}
+
+
+def test_decay_moves_weights_and_leaves_biases():
+    optimizer = make_optimizer(
+        build({"_target_": "optax.adamw", "_partial_": True, "weight_decay": 0.1}),
+        constant(learning_rate=0.1, total_steps=1),
+    )
+    params = {"w": jnp.ones(2), "b_w": jnp.ones(2)}
+    updates, _ = optimizer.update(jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params)
+    np.testing.assert_allclose(updates["w"], -0.01, rtol=1e-5)
+    np.testing.assert_array_equal(updates["b_w"], 0.0)
+
+
+def test_clip_bounds_the_global_norm():
+    sgd = build({"_target_": "optax.sgd", "_partial_": True})
+    optimizer = make_optimizer(sgd, constant(learning_rate=1.0, total_steps=1), clip=1.0)
+    params = {"a": jnp.zeros(2), "b": jnp.zeros(2)}
+    gradients = {"a": jnp.array([3.0, 0.0]), "b": jnp.array([0.0, 4.0])}
+    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
+    np.testing.assert_allclose(optax.tree.norm(updates), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(updates["a"][0], -0.6, rtol=1e-6)
+
+
+def test_plateau_halves_each_seed_by_its_own_losses():
+    options = {"factor": 0.5, "patience": 2, "window": 2, "cooldown": 0, "minimum_fraction": 0.01}
+    schedule = plateau(learning_rate=1.0, total_steps=20, **options)
+    optimizer = make_optimizer(build({"_target_": "optax.sgd", "_partial_": True}), schedule)
+    params = {"w": jnp.zeros((2, 1))}
+    losses = jnp.stack([jnp.linspace(1.0, 0.1, 12), jnp.ones(12)])  # seed 0 keeps improving, seed 1 stands still
+    state = jax.vmap(optimizer.init)(params)
+    update = jax.jit(jax.vmap(lambda g, s, p, v: optimizer.update(g, s, p, value=v)))
+    for i in range(12):
+        updates, state = update({"w": jnp.ones((2, 1))}, state, params, losses[:, i])
+    assert float(updates["w"][0, 0]) == -1.0
+    assert float(updates["w"][1, 0]) == pytest.approx(-0.25)  # means 1 | 1 1 (halved) | 1 1 (halved) | 1
