@@ -9,8 +9,11 @@ import optax
 
 from grux.training.schedules import Plateau
 
-NOT_DECAYED = ("bias", "scale", "embedding")
-"""Parameters by these names, and those whose name starts with "b_", keep their size: decay is for weight matrices."""
+NOT_DECAYED = ("bias", "scale", "embedding", "table")
+"""Parameters by these names keep their size, as do those whose name starts with "b_": decay is for weight matrices.
+
+A `table` is an embedding.
+"""
 
 
 def make_optimizer(

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
+from grux.batch import Info
 from grux.config import build, compose
 from grux.training.optimizers import decay_mask, make_optimizer
 from grux.training.schedules import constant, plateau
@@ -56,6 +58,19 @@ def test_only_weight_matrices_decay():
     assert mask["cell"] == {"w_hh": True, "b_hn": False, "gates": [True, True]}
     assert mask["head"] == {"kernel": {"value": True}, "bias": {"value": False}}
     assert mask["norm"] == {"scale": False, "bias": False} and mask["embedding"] == {"embedding": False}
+
+
+def test_what_decays_in_a_real_model():
+    info = Info(name="x", task="classification", vocabulary=10, classes=("a", "b"))
+    config = compose(["arch=gru", "model.pooling=attention"]).config
+    make, layer = build(config["model"]), build(config["arch"])
+    params = nnx.state(nnx.eval_shape(lambda: make(info=info, layer=layer, rngs=nnx.Rngs(0))), nnx.Param)
+    paths = jax.tree_util.tree_leaves_with_path(decay_mask(params))
+    kept = {jax.tree_util.keystr(path, simple=True, separator=".") for path, decays in paths if not decays}
+    decayed = {jax.tree_util.keystr(path, simple=True, separator=".") for path, decays in paths if decays}
+    assert any("embedding" in path for path in kept) and any("b_hn" in path for path in kept)
+    assert any("w_hh" in path for path in decayed) and any("head" in path for path in decayed)
+    assert not any("bias" in path or "b_" in path or "embedding" in path for path in decayed)
 
 
 def test_decay_moves_weights_and_leaves_biases():
