@@ -121,18 +121,18 @@ def length_buckets(
     return tuple(tuple(int(v) for v in longest[m]) for m in ends)
 
 
-def assign_buckets(lengths: np.ndarray, shapes: Sequence[tuple[int, ...]], multiple: int = 4) -> list[tuple]:
-    """[(shape, positions int [m]), ...]: each example in the first shape that holds it, empty shapes left out.
+def grow(shapes: Sequence[tuple[int, ...]], lengths: np.ndarray, multiple: int = 4) -> tuple[tuple[int, ...], ...]:
+    """The shapes with the last one large enough for all `lengths`: evaluation examples are never cut."""
+    longest = -(-np.asarray(lengths).reshape(len(lengths), -1).max(0) // multiple) * multiple
+    return (*shapes[:-1], tuple(int(v) for v in np.maximum(shapes[-1], longest)))
 
-    Examples longer than all shapes (evaluation splits are never cut) go to the last, which grows to hold them.
-    """
+
+def assign_buckets(lengths: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[tuple[tuple[int, ...], np.ndarray]]:
+    """[(shape, positions int [m]), ...]: each example in the first shape that holds it, empty shapes left out."""
     lengths = np.asarray(lengths).reshape(len(lengths), -1)
     fits = np.stack([(lengths <= np.array(shape)).all(1) for shape in shapes], 1)
-    group = np.where(fits.any(1), fits.argmax(1), len(shapes) - 1)
-    parts = []
-    for number, shape in enumerate(shapes):
-        positions = np.flatnonzero(group == number)
-        if len(positions):
-            longest = -(-lengths[positions].max(0) // multiple) * multiple
-            parts.append((tuple(int(v) for v in np.maximum(shape, longest)), positions))
-    return parts
+    if not fits.any(1).all():
+        raise ValueError(f"lengths up to {lengths.max(0)} do not fit into {shapes[-1]}.")
+    group = fits.argmax(1)
+    found = ((shape, np.flatnonzero(group == number)) for number, shape in enumerate(shapes))
+    return [(tuple(shape), positions) for shape, positions in found if len(positions)]

@@ -14,7 +14,7 @@ from grux.data.files import hashes
 from grux.data.forecasting import read_series, windows_dataset
 
 LICENCE = "CC BY-ND 4.0"
-ADDRESS = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/1d16c8f4f943005d613b5bc962e9eeb06058cf07/ETT-small"
+ADDRESS = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small"
 TARGET = "OT"  # oil temperature, the channel of the univariate task
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from grux.arguments import NonNegativeInt, PositiveInt
 from grux.batch import SPECIAL_TOKENS, Info
 from grux.data.base import Dataset, LabelledSequences, Split
-from grux.data.batching import assign_buckets, length_buckets
+from grux.data.batching import assign_buckets, grow, length_buckets
 from grux.data.card import Card
 from grux.data.files import RawFile
 from grux.data.permutation import random_integers
@@ -45,6 +45,8 @@ def first_token(
         for name, count in (("train", train), ("validation", validation), ("test", test))
     }
     shapes = length_buckets(raw["train"][1])
+    for _, lengths in raw.values():
+        shapes = grow(shapes, lengths)
     splits = {name: _split(tokens, lengths, shapes) for name, (tokens, lengths) in raw.items()}
     info = Info(
         name=CARD.name,

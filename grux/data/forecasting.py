@@ -32,8 +32,8 @@ class Series:
         return Series(columns, self.times, self.values[:, places])
 
 
-def read_series(path: Path, *, encoding: str = "utf-8") -> Series:
-    """A CSV file with a header, a time in the first column and a number in every other cell.
+def read_series(path: Path, *, columns: tuple[str, ...] | None = None, encoding: str = "utf-8") -> Series:
+    """A CSV file with a header, a time in the first column and a number in every other cell; or in `columns` only.
 
     Raises `DataError` with line and column for anything else: ragged rows, missing or non-numeric cells, a missing
     header, doubled columns, times that do not grow.
@@ -47,6 +47,11 @@ def read_series(path: Path, *, encoding: str = "utf-8") -> Series:
     doubled = sorted({cell for cell in header if header.count(cell) > 1})
     if doubled:
         raise DataError(f"{path}: column {doubled[0]!r} stands {header.count(doubled[0])} times in the header.")
+    wanted = header[1:] if columns is None else list(columns)
+    for name in wanted:
+        if name not in header[1:]:
+            raise DataError(f"{path}: there is no column {name!r}; the header has {', '.join(header[1:])}.")
+    places = [header.index(name, 1) for name in wanted]
     times: list[datetime] = []
     values: list[list[float]] = []
     for line, row in rows:
@@ -54,13 +59,17 @@ def read_series(path: Path, *, encoding: str = "utf-8") -> Series:
         if len(row) != len(header):
             raise DataError(f"{where}: {len(row)} cells where the header has {len(header)}.")
         times.append(_time(row[0], where))
-        values.append(
-            [_number(cell, f"{where}, column {name!r}") for name, cell in zip(header[1:], row[1:], strict=True)]
-        )
+        values.append([_number(row[place], f"{where}, column {header[place]!r}") for place in places])
     for number, (before, after) in enumerate(pairwise(times), start=3):
         if after <= before:
             raise DataError(f"{path}, line {number}: time {after} does not come after {before}; sort the rows.")
-    return Series(tuple(header[1:]), tuple(times), np.array(values, float).reshape(len(values), len(header) - 1))
+    return Series(tuple(wanted), tuple(times), np.array(values, float).reshape(len(values), len(wanted)))
+
+
+def chronological_parts(rows: int) -> tuple[int, int, int]:
+    """70, 10 and 20 % of the rows, in the order of time: the LTSF convention for sets without parts of their own."""
+    train, validation = rows * 7 // 10, rows // 10
+    return train, validation, rows - train - validation
 
 
 def windows_dataset(

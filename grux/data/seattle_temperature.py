@@ -1,15 +1,16 @@
 """Hourly temperature in Seattle over one year, from the pip package vega-datasets (NOAA, public domain).
 
-The year is the hourly climate normal of NOAA written as 2010 (8,759 hours, one missing where summer time begins): a
-smooth daily and yearly curve, on which yesterday's same hour is a strong forecast. Protocol: the first 70 % of the
-hours train, the next 10 % validate, the last 20 % test, in the order of time.
+The values are NOAA's hourly climate normals written as the year 2010 (8,759 hours; the one where summer time begins is
+missing): a smooth curve that no weather disturbs, on which yesterday's same hour is almost exact. Good for checks and
+for long seasons; for a comparison of models take `seattle_weather`, which was observed. Protocol: the first 70 % of
+the hours train, the next 10 % validate, the last 20 % test, in the order of time.
 """
 
 from grux.arguments import PositiveInt
 from grux.data.base import Dataset
 from grux.data.card import Card
 from grux.data.files import hashes
-from grux.data.forecasting import read_series, windows_dataset
+from grux.data.forecasting import chronological_parts, read_series, windows_dataset
 from grux.data.packages import PackageFile
 
 DAY = 24
@@ -37,12 +38,10 @@ CARD = Card(
 def seattle_temperature(*, window: PositiveInt, horizon: PositiveInt) -> Dataset:
     """Temperature of the next `horizon` hours from the last `window` hours."""
     series = read_series(FILES[0].path())
-    hours = len(series.values)
-    train, validation = hours * 7 // 10, hours // 10
     return windows_dataset(
         name=CARD.name,
         series=series,
-        parts=(train, validation, hours - train - validation),
+        parts=chronological_parts(len(series.values)),
         window=window,
         horizon=horizon,
         season=DAY,

@@ -11,7 +11,7 @@ import numpy as np
 
 from grux.batch import EOS, Info
 from grux.data.base import Dataset, LabelledSequences, Split, TokenPairs
-from grux.data.batching import assign_buckets, length_buckets
+from grux.data.batching import assign_buckets, grow, length_buckets
 from grux.data.extract import decompress
 from grux.data.tokenise import Kind, Tokenizer, learn_tokenizer
 from grux.errors import DataError
@@ -93,16 +93,15 @@ def classification_dataset(
         coded["train"] = [sequence[:max_length] for sequence in coded["train"]]
         notes = (f"{long} of {len(texts)} training texts were cut to {max_length} tokens.",)
     _check_not_empty(coded, f"{name}: text")
-    shapes = length_buckets(np.array([len(sequence) for sequence in coded["train"]]))
+    lengths = {key: np.array([len(sequence) for sequence in sequences]) for key, sequences in coded.items()}
+    shapes = _shapes(lengths)
     parts = {}
     for key, sequences in coded.items():
         labels = np.array([label for _, label in splits[key]], np.int32)
         buckets = []
-        for (steps,), ids in assign_buckets(np.array([len(sequence) for sequence in sequences]), shapes):
-            padded, lengths = pad([sequences[i] for i in ids], steps)
-            buckets.append(
-                LabelledSequences(tokens=padded, lengths=lengths, labels=labels[ids], ids=ids.astype(np.int32))
-            )
+        for (steps,), ids in assign_buckets(lengths[key], shapes[key]):
+            padded, real = pad([sequences[i] for i in ids], steps)
+            buckets.append(LabelledSequences(tokens=padded, lengths=real, labels=labels[ids], ids=ids.astype(np.int32)))
         parts[key] = Split(tuple(buckets))
     info = Info(name=name, task="classification", vocabulary=tokenizer.size, classes=classes)
     return Dataset(info, parts, files, artifacts={tokenizer.file_name: tokenizer.save()}, notes=notes)
@@ -151,11 +150,11 @@ def translation_dataset(
     if not coded["train"]:
         raise DataError(f"{name}: max_length={max_length} leaves no training pair; raise it.")
     lengths = {key: np.array([(len(s), len(t)) for s, t in rows]).reshape(-1, 2) for key, rows in coded.items()}
-    shapes = length_buckets(lengths["train"])
+    shapes = _shapes(lengths)
     made = {}
     for key, rows in coded.items():
         buckets = tuple(
-            _pair_bucket([rows[i] for i in ids], shape, ids) for shape, ids in assign_buckets(lengths[key], shapes)
+            _pair_bucket([rows[i] for i in ids], shape, ids) for shape, ids in assign_buckets(lengths[key], shapes[key])
         )
         made[key] = Split(buckets, references=tuple(target for _, target in kept[key]))
     info = Info(
@@ -166,6 +165,16 @@ def translation_dataset(
         max_target_length=longest_target,  # of the pairs left out too: decoding may meet such a text again
     )
     return Dataset(info, made, files, artifacts=artifacts, decode=target_tokenizer.decode, notes=notes)
+
+
+def _shapes(lengths: Mapping[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], ...]]:
+    """The shapes of each split: those of the training split, and one set more that all evaluation splits share."""
+    shapes = length_buckets(lengths["train"])
+    grown = shapes
+    for key, found in lengths.items():
+        if key != "train" and len(found):
+            grown = grow(grown, found)
+    return {key: shapes if key == "train" else grown for key in lengths}
 
 
 def _encode(rows: Sequence[Pair], source: Tokenizer, target: Tokenizer) -> list[tuple[list[int], list[int]]]:

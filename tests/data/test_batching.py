@@ -14,6 +14,7 @@ from grux.data.batching import (
     check_batch_size,
     epoch_plan,
     eval_plan,
+    grow,
     length_buckets,
     steps_per_epoch,
 )
@@ -74,9 +75,10 @@ def plan(seeds=(0,), epoch=0):
 
 
 def test_a_seed_alone_sees_what_it_sees_among_others():
-    for alone, together in zip(plan((3,)), plan((0, 3)), strict=True):
-        assert (alone.bucket, alone.steps) == (together.bucket, together.steps)
-        np.testing.assert_array_equal(alone.index[0], together.index[1])
+    for place, seed in enumerate((0, 3)):
+        for alone, together in zip(plan((seed,)), plan((0, 3)), strict=True):
+            assert (alone.bucket, alone.steps) == (together.bucket, together.steps)
+            np.testing.assert_array_equal(alone.index[0], together.index[place])
 
 
 def test_epochs_differ_in_shapes_and_examples():
@@ -135,5 +137,12 @@ def test_length_buckets_of_pairs():
 
 
 def test_longer_evaluation_examples_are_kept():
-    parts = assign_buckets(np.array([3, 8, 100]), ((4,), (8,)))
-    assert [(shape, positions.tolist()) for shape, positions in parts] == [((4,), [0]), ((100,), [1, 2])]
+    lengths = np.array([3, 8, 98])
+    with pytest.raises(ValueError, match="do not fit"):
+        assign_buckets(lengths, ((4,), (8,)))
+    grown = grow(((4,), (8,)), lengths)
+    assert grown == ((4,), (100,))
+    assert [(shape, positions.tolist()) for shape, positions in assign_buckets(lengths, grown)] == [
+        ((4,), [0]),
+        ((100,), [1, 2]),
+    ]

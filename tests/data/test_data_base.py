@@ -50,6 +50,7 @@ def test_numpy_and_compiled_agree(bucket):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
     assert plain.mask.dtype == plain.target_mask.dtype == bool
+    np.testing.assert_array_equal(plain.inputs[1], plain.inputs[2])  # a filler row reads example 0
     assert not plain.mask[1].any()
     assert not plain.target_mask[1].any()
     assert plain.mask[0].any()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from grux.data.forecasting import Series, read_series, windows_dataset
+from grux.data.forecasting import Series, chronological_parts, read_series, windows_dataset
 from grux.errors import DataError
 
 ROWS = [
@@ -30,6 +30,19 @@ def test_read_series(tmp_path):
     assert series.values.tolist() == [[1.5, 2], [-2, 30], [0, 4]]
     assert series.times[1].hour == 1
     assert series.select("temp").values.tolist() == [[2], [30], [4]]
+
+
+def test_read_some_columns(tmp_path):
+    path = write(tmp_path, [row + ("," + "sky" if i == 0 else ",blue") for i, row in enumerate(ROWS)])
+    assert read_series(path, columns=("temp",)).values.tolist() == [[2], [30], [4]]
+    with pytest.raises(DataError, match="line 2, column 'sky': 'blue' is not"):
+        read_series(path)
+    with pytest.raises(DataError, match="no column 'rain'; the header has load, temp, sky"):
+        read_series(path, columns=("rain",))
+
+
+def test_chronological_parts():
+    assert chronological_parts(1461) == (1022, 146, 293)
 
 
 BAD = {

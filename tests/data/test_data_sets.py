@@ -4,7 +4,6 @@ Those that need a mirror (`GRUX_MIRROR`) or the extra `samples` skip where there
 """
 
 import importlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -19,25 +18,20 @@ from grux.errors import UsageError
 CONFIGS = Path(__file__).parents[2] / "configs" / "data"
 
 
-def mirrored(file):
-    return (Path(os.environ.get("GRUX_MIRROR", "/nonexistent")) / file.dataset / file.name).is_file()
-
-
-@pytest.fixture(scope="module")
-def load(tmp_path_factory):
+@pytest.fixture
+def load(request):
     """load(name, **changes): the data set of a yaml; skips where its files are not at hand."""
-    cache = tmp_path_factory.mktemp("cache")
 
     def load(name, /, **changes):
         for file in catalogue()[name].files:
-            if not (file.local() if isinstance(file, PackageFile) else mirrored(file)):
-                pytest.skip(f"{name} needs {file.name} of {file.origin}")
+            if not isinstance(file, PackageFile):
+                request.getfixturevalue("mirror")
+            elif file.local() is None:
+                pytest.skip(f"{name} needs {file.origin}")
         config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
         del config["defaults"]
         module, _, function = config.pop("_target_").rpartition(".")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("GRUX_CACHE", str(cache))
-            return getattr(importlib.import_module(module), function)(**config | changes)
+        return getattr(importlib.import_module(module), function)(**config | changes)
 
     return load
 
@@ -62,6 +56,13 @@ def test_sizes_of_the_card(load, name):
     assert dataset.files.items() <= pinned.items()
     assert all(len(split.buckets) <= 5 for split in dataset.splits.values())
     assert bool(dataset.decode) == (dataset.info.task == "translation")
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_evaluation_splits_share_their_shapes(load, name):
+    splits = load(name).splits
+    shapes = {b.shape for key, split in splits.items() if key != "train" for b in split.buckets}
+    assert len(shapes) <= 5
 
 
 @pytest.mark.parametrize("name", ["rotten_tomatoes", "jupyterlab_fr"])
