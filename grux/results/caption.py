@@ -1,13 +1,12 @@
 """What a reader must know to trust the numbers: metric, seeds, interval, selection, what the extra columns count."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from grux.results.table import Line, Row
+from grux.results.contents import Line, Row
 
 
-def caption_of(lines: "Sequence[Line]", rows: "Sequence[Row]", records: Sequence[dict[str, Any]]) -> str:
+def caption_of(lines: Sequence[Line], rows: Sequence[Row], records: Sequence[dict[str, Any]]) -> str:
     """The caption without the word on how the best is marked: that depends on the format."""
     parts = [_measured(lines), _seeds(rows), _selection(records)]
     rules = {(record.get("parameters") or {}).get("rule") for record in records} - {None}
@@ -27,7 +26,7 @@ def caption_of(lines: "Sequence[Line]", rows: "Sequence[Row]", records: Sequence
     return " ".join(part for part in parts if part)
 
 
-def _measured(lines: "Sequence[Line]") -> str:
+def _measured(lines: Sequence[Line]) -> str:
     measures: dict[tuple[str, str], list[str]] = {}
     for line in lines:
         measures.setdefault((line.unit.split, line.unit.name), []).append(line.name)
@@ -38,7 +37,7 @@ def _measured(lines: "Sequence[Line]") -> str:
     return f"{lines[0].unit.split.capitalize()} scores: {parts}."
 
 
-def _seeds(rows: "Sequence[Row]") -> str:
+def _seeds(rows: Sequence[Row]) -> str:
     counts = sorted({cell.summary.n for row in rows if not row.baseline for cell in row.cells if cell.summary})
     if not counts:
         return ""

@@ -7,11 +7,16 @@ from grux.results.record import Run
 from grux.results.select import differences, grouped, value_of
 
 
+def is_of_data(key: str) -> bool:
+    """Whether the key tells data sets, or versions of one, apart."""
+    return key.split(".")[0] in ("data", "task")
+
+
 def mixed_line(runs: Sequence[Run], rows: str, columns: str) -> str | None:
     """Why the runs of some column cannot stand against each other, or None."""
     for name, group in grouped([run for run in runs if value_of(run, rows) is not None], columns).items():
         done = [run for run in group if run.record]
-        what = f"the column {name} would compare runs"
+        what = f"{columns}={name} would compare runs"
         metrics = sorted({run.record["metric"]["primary"] for run in done if run.record})
         if len(metrics) > 1:
             causes = {key: values for key, values in differences(done).items() if key in ("data", "task")}

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from grux.results.table import Cell, Line, Row, Table
+from grux.results.contents import Cell, Line, Row, Table
 from grux.results.units import short_count, short_seconds
 
 LONGEST_NAME = 48

@@ -6,6 +6,7 @@ has the same colour and dash in every figure.
 
 import io
 import math
+import re
 import textwrap
 import zlib
 from collections.abc import Iterable, Sequence
@@ -56,7 +57,7 @@ def plot_learning_curves(runs: Sequence[Run], folder: str | Path, *, metric: str
     figure_class, rc_context = _matplotlib()
     panels = curves_of(runs, metric)
     folder = Path(folder)
-    stem = "learning_curves" + (f"_{metric}" if metric else "")
+    stem = "learning_curves" + (re.sub(r"\W+", "_", f"_{metric}") if metric else "")
     paths = [folder / f"{stem}.png", folder / f"{stem}.svg"]
     try:
         folder.mkdir(parents=True, exist_ok=True)

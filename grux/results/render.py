@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from grux.errors import UsageError
+from grux.results.contents import Table
 from grux.results.grid import Grid, Item, make_grid, printable
-from grux.results.table import Table
 
 FORMATS = ("text", "markdown", "latex", "csv")
 

@@ -8,75 +8,16 @@ averaged with like: a cell holds seeds of one config, a line holds one metric on
 import dataclasses
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from grux.errors import UsageError
 from grux.results.caption import caption_of
-from grux.results.comparable import mixed_line, refusal
+from grux.results.comparable import is_of_data, mixed_line, refusal
+from grux.results.contents import Cell, Line, Row, Table
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import differences, grouped, latest, require_key, value_of
 from grux.results.statistics import Summary, summarise
 from grux.results.units import Unit, decimals_for, direction
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One contestant on one line.
-
-    `scores`: seed -> score as in the record (fractions, not percent). `state` is done (all seeds that were asked for),
-    partial, or failed, interrupted, running, diverged, damaged, unknown, missing. `notes` are letters of `Table.notes`.
-    """
-
-    scores: dict[int, float]
-    summary: Summary | None
-    state: str
-    best: bool = False
-    notes: tuple[str, ...] = ()
-    parameters: int | None = None
-    seconds: float | None = None
-    compile_seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Line:
-    """A data set (or other key) on which contestants are compared, and the unit of its scores."""
-
-    name: str
-    unit: Unit
-
-
-@dataclass(frozen=True)
-class Row:
-    """A contestant: one cell for each line. A baseline was not trained: one score, no seeds, no parameters."""
-
-    name: str
-    cells: tuple[Cell, ...]
-    baseline: bool = False
-
-    @property
-    def parameters(self) -> list[int]:
-        """The different parameter counts over the lines (a larger vocabulary makes a larger model), ascending."""
-        return sorted({cell.parameters for cell in self.cells if cell.parameters is not None})
-
-    @property
-    def seconds(self) -> float | None:
-        """Training and evaluation of all the row's runs."""
-        seconds = [cell.seconds for cell in self.cells if cell.seconds is not None]
-        return sum(seconds) if seconds else None
-
-
-@dataclass(frozen=True)
-class Table:
-    """`rows` are contestants whatever way the table is drawn; `transposed` draws them as columns."""
-
-    rows_key: str
-    columns_key: str
-    lines: tuple[Line, ...]
-    rows: tuple[Row, ...]
-    notes: tuple[tuple[str, str], ...]
-    caption: str
-    transposed: bool = False
 
 
 def make_table(
@@ -97,11 +38,11 @@ def make_table(
     if rows == columns:
         raise UsageError(f"--rows and --columns are both {rows}; give two different keys, such as arch and data.")
     _require_score(runs, metric, split)
-    problem = mixed_line(runs, rows, columns)
-    transposed = problem is not None and mixed_line(runs, columns, rows) is None
+    # Data sets never compete, so where they are asked for as rows the lines of the table run along its rows.
+    transposed = is_of_data(rows) and not is_of_data(columns)
     if transposed:
         rows, columns = columns, rows
-    elif problem:
+    if problem := mixed_line(runs, rows, columns):
         raise UsageError(problem)
     return _Maker(rows, columns, split, metric).make(runs, transposed)
 

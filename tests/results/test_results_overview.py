@@ -1,0 +1,58 @@
+"""`grux ls` and `grux show` say what the files say."""
+
+from fake_runs import make_record, write_run, write_unfinished
+
+from grux.results.overview import list_runs, show_run
+from grux.results.record import find_runs, read_run
+
+
+def test_list_names_state_score_and_reason(tmp_path):
+    write_run(tmp_path, arch="gru")
+    write_unfinished(tmp_path, "failed", arch="lstm", kind="OutOfMemory", message="no room [red]here")
+    text = list_runs(find_runs([tmp_path]))
+    line = next(line for line in text.splitlines() if "gru-sst2-1a2b3c4d" in line)
+    for word in ("quickstart", "done", "accuracy % 79.6 ± 1.9", "36"):
+        assert word in line
+    assert "step 400 of 1000" in text
+    assert "OutOfMemory: no room [red]here" in text
+    assert list_runs([]) == "There are no runs here."
+
+
+def test_list_names_choices_only_where_they_differ(tmp_path):
+    write_run(tmp_path, arch="gru")
+    assert "optimizer" not in list_runs(find_runs([tmp_path]))
+    other = make_record(arch="gru", run_id="other")
+    other["choices"]["optimizer"] = "sgd"
+    write_run(tmp_path, other)
+    assert "optimizer" in list_runs(find_runs([tmp_path]))
+
+
+def test_show_tells_everything(tmp_path):
+    text = show_run(read_run(write_run(tmp_path, data="multi30k", diverged=(1,))))
+    for words in (
+        "gru-multi30k-1a2b3c4d (quickstart): done",
+        "arch=gru",
+        "diverged",
+        "800 of 1000",
+        "best validation loss of each seed",
+        "total 4,100,000 (every weight)",
+        "1.2e+06 forward per example",
+        "compile 5.1, train 30.2",
+        "jax 0.10.2",
+        "abc1234",
+        "multi30k.csv sha256 abab",
+        "bleu: nrefs:1|case:mixed",
+        "result.json status.json",
+        "optimizer.learning_rate = 0.001",
+        str(tmp_path),
+    ):
+        assert words in text
+    means = [line for line in text.splitlines() if " mean " in line]
+    assert len(means) == 2  # validation and test; the diverged seed is in neither
+    assert "27.5 ± 3.4" in means[1]
+
+
+def test_show_gives_the_reason_of_a_failure(tmp_path):
+    text = show_run(read_run(write_unfinished(tmp_path, "failed", kind="DataError", message="the file is damaged")))
+    assert "reason      DataError: the file is damaged" in text
+    assert "400 of 1000" in text
