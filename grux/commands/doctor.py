@@ -82,6 +82,7 @@ def _devices(problems: list[str]) -> None:
 
 def _folders(problems: list[str]) -> None:
     from grux.data.fetch import cache_folder
+    from grux.training.platform import compile_cache
 
     print("Folders")
     cache = cache_folder()
@@ -89,6 +90,7 @@ def _folders(problems: list[str]) -> None:
     _line("data cache", f"{cache} ({origin})")
     if not _writable(cache):
         problems.append(f"the data cache {cache} cannot be written; set GRUX_CACHE to a folder that can.")
+    _line("compiled programs", compile_cache() or "not kept")
     mirror = os.environ.get("GRUX_MIRROR", "")
     _line("mirror", mirror or "none (GRUX_MIRROR=FOLDER or an http(s) address)")
     if mirror and "://" not in mirror and not os.access(mirror, os.R_OK | os.X_OK):
