@@ -28,13 +28,16 @@ os.environ["MPLBACKEND"] = "agg"
 for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
     os.environ[variable] = "http://127.0.0.1:9"
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "localhost,127.0.0.1"
-# What a developer has set for real runs must not change a test; the fixture `mirror` hands the mirror on.
-MIRROR = os.environ.pop("GRUX_MIRROR", "")
+# What a developer has set for real runs must not change a test. Only the benchmark data stay at hand: those of the
+# caller, or shared/data beside the checkout.
+_mirror = ROOT / os.environ.get("GRUX_MIRROR", "../shared/data")
 for variable in [name for name in os.environ if name.startswith("GRUX_") and name != "GRUX_TESTS_FOLDER"]:
     del os.environ[variable]
+if _mirror.is_dir():
+    os.environ["GRUX_MIRROR"] = str(_mirror.resolve())
 
-# Rooms whose signatures carry shapes. The rows above them (config, run, cli) are tested with wrong types on purpose.
-CHECKED = [f"grux.{room}" for room in ("cells", "engine", "layers", "models", "tasks", "training", "data", "results")]
+# Where signatures carry shapes. Host code (data, results, config) is tested with doubles and wrong types on purpose.
+CHECKED = [f"grux.{room}" for room in ("cells", "engine", "layers", "models", "tasks", "training.step")]
 
 
 def _check_types_at_run_time() -> None:
@@ -102,15 +105,12 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", look_up_here)
 
 
-@pytest.fixture
-def mirror(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of benchmark data, set as GRUX_MIRROR: that of the caller, or shared/data beside the checkout."""
-    folder = Path(MIRROR) if MIRROR else ROOT.parent / "shared" / "data"
-    folder = folder if folder.is_absolute() else ROOT / folder
-    if not folder.is_dir():
-        pytest.skip(f"no benchmark data at {folder}; set GRUX_MIRROR to a folder that has them")
-    monkeypatch.setenv("GRUX_MIRROR", str(folder))
-    return folder
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder of benchmark data that GRUX_MIRROR names; skips where there is none."""
+    if "GRUX_MIRROR" not in os.environ:
+        pytest.skip("no benchmark data; set GRUX_MIRROR to a folder that has them")
+    return Path(os.environ["GRUX_MIRROR"])
 
 
 @pytest.fixture
