@@ -18,10 +18,14 @@ class Page:
         console = Console()
         self.styled = console.is_terminal and not console.is_dumb_terminal
         self.width = console.width if console.is_terminal else PIPE_WIDTH
-        colour = "standard" if self.styled and not console.no_color else None
         self._file = io.StringIO()
         self._console = Console(
-            file=self._file, width=self.width, force_terminal=self.styled, color_system=colour, highlight=False
+            file=self._file,
+            width=self.width,
+            force_terminal=self.styled,
+            color_system="standard" if self.styled else None,
+            no_color=console.no_color,  # NO_COLOR takes the colour and leaves the bold
+            highlight=False,
         )
 
     def fits(self, table: Any) -> bool:
@@ -51,7 +55,13 @@ def ruled_table(heads: Sequence[Any], *, labels: int, styled: bool) -> Any:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.HORIZONTALS, pad_edge=False, padding=(0, 1), header_style="bold" if styled else "")
+    table = Table(
+        box=box.HORIZONTALS,
+        pad_edge=False,
+        padding=(0, 1),
+        collapse_padding=True,
+        header_style="bold" if styled else "",
+    )
     for column, head in enumerate(heads):
         table.add_column(head, justify="left" if column < labels else "right", no_wrap=True, overflow="ellipsis")
     return table

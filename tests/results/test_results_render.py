@@ -124,6 +124,8 @@ def test_styles_only_on_a_terminal(tmp_path, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     styled = render(table)
     assert "\x1b[1;32m79.6" in styled and "Best mean in bold" in styled
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[1m79.6" in render(table)
 
 
 def test_unknown_format(tmp_path):
