@@ -70,19 +70,19 @@ def _run(
 ) -> dict[str, Any]:
     seeds = [config["first_seed"] + number for number in range(config["seeds"])]
     batch_size = config["batch_size"]
-    dataset: Dataset = build(config["data"])
+    dataset: Dataset = build(config["data"], plugins=config["plugins"])
     check_batch_size(dataset, batch_size)
     if batch_size % config["accumulate"]:
         raise UsageError(
             f"batch_size={batch_size} is cut into accumulate={config['accumulate']} parts; "
             "choose numbers that divide without rest."
         )
-    task = build(config["task"])(info=dataset.info)
-    make_model, layer = build(config["model"]), build(config["arch"])
+    task = build(config["task"], plugins=config["plugins"])(info=dataset.info)
+    make_model, layer = (build(config[node], plugins=config["plugins"]) for node in ("model", "arch"))
     steps = total_steps(dataset, batch_size=batch_size, epochs=config["epochs"], steps=config["steps"])
     optimizer = make_optimizer(
-        build(config["optimizer"]),
-        build(config["schedule"], learning_rate=config["learning_rate"], total_steps=steps),
+        build(config["optimizer"], plugins=config["plugins"]),
+        build(config["schedule"], plugins=config["plugins"], learning_rate=config["learning_rate"], total_steps=steps),
         clip=config["clip"],
     )
     axis = seed_axis(len(seeds), config["seed_strategy"])

@@ -41,7 +41,7 @@ class LSTMCell(GatedCell):
         super().__init__(
             in_features=in_features, features=features, input_init=input_init, recurrent_init=recurrent_init, rngs=rngs
         )
-        self.b_ih[...] = self.b_ih[...].at[FORGET_GATE].set(forget_bias)
+        self.b_ih[...] = self.b_ih[...].at[FORGET_GATE].set(jnp.float32(forget_bias))
 
     @staticmethod
     def combine(carry: Carry, p: Gates, r: Gates) -> Carry:

@@ -94,6 +94,8 @@ def test_sequential_gradients_equal_finite_differences(name, float64):
     graph, params = nnx.split(cell)
 
     def loss(params, x, carry):
+        # The finite differences come as numpy arrays.
+        params, x, carry = jax.tree.map(jnp.asarray, (params, x, carry))
         y, last = run(nnx.merge(graph, params), x, mask=mask, carry=carry, strategy="sequential")
         return (y**2).sum() + sum((c**3).sum() for c in last)
 
