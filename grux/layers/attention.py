@@ -74,9 +74,8 @@ class MultiplicativeAttention(nnx.Module):
                 f"Dot attention needs queries and memory of one width, but they have {query_features} and "
                 f"{memory_features} features; use general attention or make them equal."
             )
-        self.key = None
-        if score == "general":
-            self.key = Linear(in_features=memory_features, features=query_features, bias=False, rngs=rngs)
+        width = {"in_features": memory_features, "features": query_features}
+        self.key = Linear(**width, bias=False, rngs=rngs) if score == "general" else None
 
     def keys(self, memory: Float[Array, "B T M"]) -> Float[Array, "B T Q"]:
         return memory if self.key is None else self.key(memory)

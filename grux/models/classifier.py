@@ -48,9 +48,8 @@ class Classifier(nnx.Module):
                 f"model=classifier needs classes and either tokens or features, and data={info.name} ({info.task}) "
                 "does not give them; choose data for classification."
             )
-        self.embedding = None
-        if info.vocabulary is not None:
-            self.embedding = Embedding(vocabulary=info.vocabulary, features=embedding, rngs=rngs)
+        rows = info.vocabulary
+        self.embedding = None if rows is None else Embedding(vocabulary=rows, features=embedding, rngs=rngs)
         self.layers = Stack(
             layer=layer,
             in_features=width,

@@ -42,10 +42,6 @@ class Task(abc.ABC):
                 f"task={self.name} was asked for, but data={info.name} is made for {info.task}; "
                 f"leave out task={self.name} or choose other data."
             )
-        if selection not in self.directions:
-            raise UsageError(
-                f"task.selection={selection} is no metric of {self.name}; choose {_any_of(self.directions)}."
-            )
         self.info = info
         self.selection = selection
         self.selection_higher_is_better = self.directions[selection]
@@ -76,8 +72,3 @@ def mean_ratio(total: Any, count: Any) -> float:
     total, count = np.broadcast_arrays(np.asarray(total, np.float64), np.asarray(count, np.float64))
     counted = count > 0
     return float(np.mean(total[counted] / count[counted])) if counted.any() else float("nan")
-
-
-def _any_of(names: Any) -> str:
-    names = list(names)
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
