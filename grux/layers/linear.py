@@ -33,4 +33,7 @@ class Linear(nnx.Module):
 
 def wide_matmul(x: Float[Array, "... D"], w: Float[Array, "D H"]) -> Float[Array, "... H"]:
     """x @ w in the type of x, accumulated and returned in float32 or wider."""
-    return jnp.matmul(x, w.astype(x.dtype), preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
+    # As one matrix of rows: XLA:CPU is a quarter slower on the gradients of the same product with two leading axes.
+    rows = x.reshape(-1, x.shape[-1])
+    y = jnp.matmul(rows, w.astype(x.dtype), preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
+    return y.reshape(*x.shape[:-1], w.shape[-1])

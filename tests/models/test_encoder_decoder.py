@@ -177,7 +177,7 @@ def test_pad_and_bos_are_never_written():
     assert int(best(jnp.array([9.0, 1.0, 8.0, 2.0]))) == EOS
 
 
-def test_dropout_is_a_function_of_the_key_and_differs_between_steps():
+def test_dropout_is_a_function_of_the_key():
     data, key = batch(), jax.random.key(1)
     for kind in ("bahdanau", "luong"):
         net = model(attention=kind, dropout=0.5, depth=2)
@@ -185,6 +185,13 @@ def test_dropout_is_a_function_of_the_key_and_differs_between_steps():
         assert not np.allclose(call(net, data, key), call(net, data, jax.random.key(2)))
         assert not np.allclose(call(net, data, key), call(net, data))
         np.testing.assert_array_equal(call(net, data), call(model(attention=kind, depth=2), data))
+
+
+@pytest.mark.parametrize("kind", ["bahdanau", "luong"])
+def test_dropout_reaches_between_the_layers_of_the_decoder(kind):
+    net, data = model(attention=kind, dropout=0.5, depth=2), batch()
+    net.dropout = net.encoder.dropout = 0.0
+    assert not np.allclose(call(net, data, jax.random.key(1)), call(net, data))
 
 
 def test_bfloat16_gives_float32_logits_near_those_of_float32():
