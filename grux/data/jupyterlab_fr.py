@@ -69,6 +69,7 @@ def jupyterlab_fr(
     lower: bool,
     joint: bool,
     max_length: PositiveInt | None,
+    buckets: PositiveInt,
 ) -> Dataset:
     """Pairs from English to French; references keep their case whatever `lower` says."""
     found: dict[str, str] = {}
@@ -87,6 +88,7 @@ def jupyterlab_fr(
         lower=lower,
         joint=joint,
         max_length=max_length,
+        buckets=buckets,
     )
 
 

@@ -67,6 +67,7 @@ def multi30k(
     lower: bool,
     joint: bool,
     max_length: PositiveInt | None,
+    buckets: PositiveInt,
 ) -> Dataset:
     """Pairs from `source` to `target`; references keep their case whatever `lower` says."""
     if source == target:
@@ -82,6 +83,7 @@ def multi30k(
         lower=lower,
         joint=joint,
         max_length=max_length,
+        buckets=buckets,
     )
 
 

@@ -46,6 +46,7 @@ def rotten_tomatoes(
     min_count: PositiveInt,
     lower: bool,
     max_length: PositiveInt | None,
+    buckets: PositiveInt,
 ) -> Dataset:
     """Sentences with class 0 negative, 1 positive."""
     rows = read_reviews(FILES[0].path(), SOURCE)
@@ -60,6 +61,7 @@ def rotten_tomatoes(
         min_count=min_count,
         lower=lower,
         max_length=max_length,
+        buckets=buckets,
     )
 
 

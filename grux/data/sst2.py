@@ -45,6 +45,7 @@ def sst2(
     min_count: PositiveInt,
     lower: bool,
     max_length: PositiveInt | None,
+    buckets: PositiveInt,
 ) -> Dataset:
     """Sentences with class 0 negative, 1 positive."""
     parts = zip(("train", "validation", "test"), FILES, strict=True)
@@ -58,6 +59,7 @@ def sst2(
         min_count=min_count,
         lower=lower,
         max_length=max_length,
+        buckets=buckets,
     )
 
 

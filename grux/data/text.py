@@ -82,8 +82,9 @@ def classification_dataset(
     min_count: int,
     lower: bool,
     max_length: int | None,
+    buckets: int,
 ) -> Dataset:
-    """Texts with a class. Training texts are cut to `max_length` tokens, the others never."""
+    """Texts with a class. Training texts are cut to `max_length` tokens, the others never; padded to `buckets` shapes."""
     texts = [text for text, _ in splits["train"]]
     tokenizer = learn_tokenizer(tokens, texts, size=vocabulary_size, min_count=min_count, lower=lower)
     coded = {key: [tokenizer.encode(text) for text, _ in rows] for key, rows in splits.items()}
@@ -94,15 +95,15 @@ def classification_dataset(
         notes = (f"{long} of {len(texts)} training texts were cut to {max_length} tokens.",)
     _check_not_empty(coded, f"{name}: text")
     lengths = {key: np.array([len(sequence) for sequence in sequences]) for key, sequences in coded.items()}
-    shapes = _shapes(lengths)
+    shapes = _shapes(lengths, buckets)
     parts = {}
     for key, sequences in coded.items():
         labels = np.array([label for _, label in splits[key]], np.int32)
-        buckets = []
+        made = []
         for (steps,), ids in assign_buckets(lengths[key], shapes[key]):
             padded, real = pad([sequences[i] for i in ids], steps)
-            buckets.append(LabelledSequences(tokens=padded, lengths=real, labels=labels[ids], ids=ids.astype(np.int32)))
-        parts[key] = Split(tuple(buckets))
+            made.append(LabelledSequences(tokens=padded, lengths=real, labels=labels[ids], ids=ids.astype(np.int32)))
+        parts[key] = Split(tuple(made))
     info = Info(name=name, task="classification", vocabulary=tokenizer.size, classes=classes)
     return Dataset(info, parts, files, artifacts={tokenizer.file_name: tokenizer.save()}, notes=notes)
 
@@ -118,6 +119,7 @@ def translation_dataset(
     lower: bool,
     joint: bool,
     max_length: int | None,
+    buckets: int,
 ) -> Dataset:
     """Pairs of source and target, both ended by EOS. `joint`: one vocabulary for both languages.
 
@@ -150,13 +152,13 @@ def translation_dataset(
     if not coded["train"]:
         raise DataError(f"{name}: max_length={max_length} leaves no training pair; raise it.")
     lengths = {key: np.array([(len(s), len(t)) for s, t in rows]).reshape(-1, 2) for key, rows in coded.items()}
-    shapes = _shapes(lengths)
+    shapes = _shapes(lengths, buckets)
     made = {}
     for key, rows in coded.items():
-        buckets = tuple(
+        pairs = tuple(
             _pair_bucket([rows[i] for i in ids], shape, ids) for shape, ids in assign_buckets(lengths[key], shapes[key])
         )
-        made[key] = Split(buckets, references=tuple(target for _, target in kept[key]))
+        made[key] = Split(pairs, references=tuple(target for _, target in kept[key]))
     info = Info(
         name=name,
         task="translation",
@@ -167,9 +169,9 @@ def translation_dataset(
     return Dataset(info, made, files, artifacts=artifacts, decode=target_tokenizer.decode, notes=notes)
 
 
-def _shapes(lengths: Mapping[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], ...]]:
+def _shapes(lengths: Mapping[str, np.ndarray], limit: int) -> dict[str, tuple[tuple[int, ...], ...]]:
     """The shapes of each split: those of the training split, and one set more that all evaluation splits share."""
-    shapes = length_buckets(lengths["train"])
+    shapes = length_buckets(lengths["train"], limit=limit)
     grown = shapes
     for key, found in lengths.items():
         if key != "train" and len(found):

@@ -23,6 +23,7 @@ from grux.training.seeds import SeedAxis
 from grux.training.state import WEIGHTS, TrainState, initial_state, seed_key
 from grux.training.step import make_step, run_chunk
 
+LENGTH_FACTOR, LENGTH_EXTRA = 2, 10
 EVALUATION_CHUNK = 8  # batches per dispatch; few, since each evaluation uploads its batches
 
 
@@ -114,11 +115,16 @@ class Programs:
         return {name: self._task.summarise(sums) for name, sums in (totals or {}).items()}
 
     def decode(self, params: Any, split: Split, batch_size: int, max_length: int) -> list[list[np.ndarray]]:
-        """Greedy outputs [seed][example id] as int arrays."""
+        """Greedy outputs [seed][example id] as int arrays, of `max_length` tokens at most.
+
+        No output is longer than LENGTH_FACTOR times its padded source and some: a model that repeats itself for ever
+        does not hold up the others.
+        """
 
         def one(params, batches):
             model = nnx.merge(self.graph, params)
-            return jax.lax.map(lambda batch: model.decode(batch, max_length), batches)  # pyright: ignore
+            limit = min(max_length, LENGTH_FACTOR * batches.inputs.shape[2] + LENGTH_EXTRA)
+            return jax.lax.map(lambda batch: model.decode(batch, limit), batches)  # pyright: ignore
 
         outputs: list[list[np.ndarray]] = [[np.zeros(0, np.int32)] * split.size for _ in range(self._axis.count)]
         for batches, steps, ids in chunks_of(split, batch_size, capacity=1):

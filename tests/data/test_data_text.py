@@ -89,7 +89,7 @@ def test_messages(tmp_path):
 
 def classify(train, **changes):
     splits = {"train": train, "validation": [("a b", 0)], "test": [("new words here", 1)]}
-    settings = WORDS | {"max_length": None} | changes
+    settings = WORDS | {"max_length": None, "buckets": 5} | changes
     return classification_dataset(name="toy", splits=splits, classes=("no", "yes"), files={}, **settings)
 
 
@@ -130,7 +130,7 @@ def test_empty_split_is_refused():
 
 def translate(train, **changes):
     splits = {"train": train, "validation": [("a", "x")], "test": [("a b c d e", "X, y! zz")]}
-    settings = WORDS | {"max_length": None, "joint": False, "lower": False} | changes
+    settings = WORDS | {"max_length": None, "buckets": 5, "joint": False, "lower": False} | changes
     return translation_dataset(name="toy", splits=splits, files={}, **settings)
 
 
@@ -185,7 +185,7 @@ def test_line_counts_must_match(tmp_path):
 
 def test_one_language_twice():
     with pytest.raises(UsageError, match="source=de and target=de"):
-        multi30k(source="de", target="de", joint=True, max_length=None, **WORDS)
+        multi30k(source="de", target="de", joint=True, max_length=None, buckets=5, **WORDS)
 
 
 def test_every_text_in_one_bucket():
