@@ -14,7 +14,7 @@ from grux import provenance
 from grux.config import build
 from grux.data.base import Dataset, take_rows
 from grux.data.batching import check_batch_size, steps_per_epoch
-from grux.errors import GruxError, OutOfMemory, UsageError
+from grux.errors import GruxError, Interrupted, OutOfMemory, UsageError
 from grux.folder import RunFolder, now
 from grux.results.record import RECORD_FORMAT, write_atomic, write_json
 from grux.training.checkpoint import Checkpoints
@@ -55,6 +55,8 @@ def run(
         finally:
             progress.stop()
         write_json(folder / "result.json", record)
+    if stop:
+        raise Interrupted("Stopped after this run was finished; start the same command again to go on with the rest.")
     return record
 
 
@@ -129,7 +131,9 @@ def _run(
             progress.start(title, loop.position.step, steps)
             state = loop.train(state)
             tick, compiled = time.perf_counter(), programs.compile_seconds
-            scored = score(programs, state, dataset, task, batch_size=batch_size, count=len(seeds))
+            scored = score(
+                programs, state, dataset, task, batch_size=batch_size, count=len(seeds), stop=lambda: bool(stop)
+            )
             compiled = programs.compile_seconds - compiled
             at = loop.position
             at.evaluate_seconds += time.perf_counter() - tick - compiled

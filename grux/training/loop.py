@@ -59,6 +59,25 @@ def total_steps(dataset: Dataset, *, batch_size: int, epochs: int, steps: int | 
     return steps if steps is not None else epochs * steps_per_epoch(dataset.splits["train"], batch_size)
 
 
+class Stopwatch:
+    """Seconds since the last lap, without those that `excluded` counts."""
+
+    def __init__(self, excluded: Callable[[], float]):
+        self._excluded = excluded
+        self._start = self._now()
+
+    def elapsed(self) -> float:
+        return self._now() - self._start
+
+    def lap(self) -> float:
+        seconds = self.elapsed()
+        self._start += seconds
+        return seconds
+
+    def _now(self) -> float:
+        return time.perf_counter() - self._excluded()
+
+
 class Loop:
     """Trains all seeds of one run. `train` gives the state at the end; `position` says what it took."""
 
@@ -85,6 +104,7 @@ class Loop:
         self._epoch_steps = steps_per_epoch(self._train, schedule.batch_size)
         self._arrays: dict[int, Any] = {}
         self._pending: tuple[Row, dict[str, jax.Array]] | None = None
+        self._watch = Stopwatch(lambda: programs.compile_seconds)
 
     def go_on(self, state: TrainState, position: dict[str, Any]) -> TrainState:
         """Continue from a checkpoint: the state as numpy arrays, and its position."""
@@ -99,17 +119,7 @@ class Loop:
         """
         at, plan = self.position, self._schedule
         self._programs.compile_seconds += at.compile_seconds
-        compiled_before = self._programs.compile_seconds
-        tick = time.perf_counter()
-
-        def lap() -> float:
-            """Seconds since the last lap, without those of compilation."""
-            nonlocal tick, compiled_before
-            now, compiled = time.perf_counter(), self._programs.compile_seconds
-            seconds = (now - tick) - (compiled - compiled_before)
-            tick, compiled_before = now, compiled
-            return seconds
-
+        self._watch = Stopwatch(lambda: self._programs.compile_seconds)
         active = bool(np.asarray(state.active).any())
         while active and at.step < plan.total_steps:
             chunks = epoch_plan(
@@ -138,15 +148,15 @@ class Loop:
                 self._progress.advance(at.step)
                 if at.step % plan.eval_every == 0 or at.step == plan.total_steps:
                     self._flush()
-                    at.train_seconds += lap()
+                    at.train_seconds += self._watch.lap()
                     state, active = self._evaluate(state)
-                    at.evaluate_seconds += lap()
+                    at.evaluate_seconds += self._watch.lap()
                     last = not active or at.step == plan.total_steps
                     if last or at.evaluations % plan.checkpoint_every == 0:
                         self._save(state)
                 if self._stop():
                     self._flush()
-                    at.train_seconds += lap()
+                    at.train_seconds += self._watch.lap()
                     self._save(state)
                     raise Interrupted(
                         f"Stopped at step {at.step} of {plan.total_steps} and saved; "
@@ -154,7 +164,7 @@ class Loop:
                     )
             if at.chunk == len(chunks):
                 at.epoch, at.chunk = at.epoch + 1, 0
-        at.train_seconds += lap()
+        at.train_seconds += self._watch.lap()
         at.compile_seconds = self._programs.compile_seconds
         if bool(np.all(np.asarray(state.diverged)[: self._axis.count])) and bool(
             np.all(np.asarray(state.best_step) < 0)
@@ -185,7 +195,8 @@ class Loop:
         self._log.write(rows)
 
     def _seconds(self) -> float:
-        return round(self.position.train_seconds, 3)
+        """Seconds of training so far, evaluations and compilation left out."""
+        return round(self.position.train_seconds + self._watch.elapsed(), 3)
 
     def _evaluate(self, state: TrainState) -> tuple[TrainState, bool]:
         at = self.position

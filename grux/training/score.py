@@ -1,5 +1,6 @@
 """The numbers of a finished training: every split, for the best parameters of each seed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,7 +8,7 @@ import jax
 import numpy as np
 
 from grux.data.base import Dataset, Split
-from grux.errors import DataError
+from grux.errors import DataError, Interrupted
 from grux.tasks.base import Task
 from grux.training.programs import Programs
 from grux.training.state import TrainState
@@ -28,11 +29,23 @@ class Scored:
 
 
 def score(
-    programs: Programs, state: TrainState, dataset: Dataset, task: Task, *, batch_size: int, count: int
+    programs: Programs,
+    state: TrainState,
+    dataset: Dataset,
+    task: Task,
+    *,
+    batch_size: int,
+    count: int,
+    stop: Callable[[], bool],
 ) -> Scored:
-    """Score validation and all test splits; decoding only on test splits, once, at the very end."""
+    """Score validation and all test splits; decoding only on test splits, once, at the very end.
+
+    Raises Interrupted between splits when `stop()` turns true.
+    """
     scored = Scored([{} for _ in range(count)])
     for name, split in dataset.splits.items():
+        if stop():
+            raise Interrupted("Stopped before the scores were complete; start the same command again to finish.")
         if name == "train":
             continue
         for seed, values in zip(scored.seeds, programs.evaluate(state.best_params, split, batch_size), strict=True):
