@@ -1,7 +1,7 @@
 """Constructor annotations that say more than a type: the schema against which configs are checked.
 
     class Classifier(nnx.Module):
-        def __init__(self, *, features: PositiveInt = 128, dropout: Probability = 0.0, pooling: Literal["last", "mean"] = "last"): ...
+        def __init__(self, *, features: PositiveInt, dropout: Probability, pooling: Literal["last", "mean"]): ...
 
 `grux.config` reads them from the signature and refuses a value out of range before anything is built.
 """

@@ -14,8 +14,9 @@ LAYERS = {"elman": "RNN", "gru": "GRU", "lstm": "LSTM"}
 
 
 def reference(arch: str, seed: int = 0) -> dict[str, np.ndarray]:
-    """Weights, inputs, outputs and gradients of one layer, batch-major; the loss weighs outputs by cos and carry by sin.
+    """Weights, inputs, outputs and gradients of one layer, batch-major.
 
+    The loss weighs the outputs by a cosine and the last carry by a sine, so that no two entries count the same.
     Keys: x, h0 (and c0), w_ih, w_hh, b_ih, b_hh in PyTorch's layout; y, hn (and cn); d_<name> for each gradient.
     """
     import torch

@@ -84,7 +84,7 @@ def classification_dataset(
     max_length: int | None,
     buckets: int,
 ) -> Dataset:
-    """Texts with a class. Training texts are cut to `max_length` tokens, the others never; padded to `buckets` shapes."""
+    """Texts with a class, padded to `buckets` shapes. Training texts are cut to `max_length` tokens, others never."""
     texts = [text for text, _ in splits["train"]]
     tokenizer = learn_tokenizer(tokens, texts, size=vocabulary_size, min_count=min_count, lower=lower)
     coded = {key: [tokenizer.encode(text) for text, _ in rows] for key, rows in splits.items()}

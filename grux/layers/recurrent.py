@@ -30,7 +30,7 @@ class Recurrent(Layer):
         self.in_features = in_features
         self.out_features = features
         self.reverse = reverse
-        self.strategy = choose(self.cell, strategy)
+        self.strategy: Strategy = choose(self.cell, strategy)
 
     def initial_carry(self, batch_size: int) -> Carry:
         return self.cell.initial_carry(batch_size)

@@ -32,11 +32,12 @@ class Checkpoints:
         self._folder = folder.resolve()  # Orbax takes a relative path and fails at the first save
         self._owner = owner
         policies = ocp.training.save_decision_policies
+        # Orbax's policies are typed for another class than its checkpointer hands them; they read `step` alone.
         self._orbax = ocp.training.Checkpointer(
-            self._folder,
+            str(self._folder),
             # The default policy skips saves silently when they come fast.
-            save_decision_policy=policies.FixedIntervalPolicy(1),
-            preservation_policy=ocp.training.preservation_policies.LatestN(max_to_keep),
+            save_decision_policy=policies.FixedIntervalPolicy(1),  # pyright: ignore[reportArgumentType]
+            preservation_policy=ocp.training.preservation_policies.LatestN(max_to_keep),  # pyright: ignore
             cleanup_tmp_directories=True,
         )
 
