@@ -26,10 +26,14 @@ class Range:
         return above and below and math.isfinite(value)
 
     def __str__(self) -> str:
-        low = f"> {self.low:g}" if self.open_low else f">= {self.low:g}"
-        high = f"< {self.high:g}" if self.open_high else f"<= {self.high:g}"
+        low = f"{'>' if self.open_low else '>='} {_exact(self.low)}"
+        high = f"{'<' if self.open_high else '<='} {_exact(self.high)}"
         parts = [low] * (self.low > -math.inf) + [high] * (self.high < math.inf)
         return " and ".join(parts) or "finite"
+
+
+def _exact(bound: float) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"
 
 
 PositiveInt = Annotated[int, Range(1)]

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from grux.commands.words import Parser
 from grux.errors import DataError, GruxError
 
 EPILOG = """\
@@ -18,7 +19,7 @@ GRUX_MIRROR=FOLDER    a folder or an http(s) address to take them from, laid out
 
 
 def run(arguments: Sequence[str]) -> int:
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="grux data",
         description="The data sets that `grux train data=NAME` knows.",
         epilog=EPILOG,

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from grux.commands.words import Parser
+
 EPILOG = """\
 Examples:
   grux doctor
@@ -28,7 +30,7 @@ OPTIONAL = {
 
 
 def run(arguments: Sequence[str]) -> int:
-    argparse.ArgumentParser(
+    Parser(
         prog="grux doctor",
         description="Versions, devices and folders: what a bug report needs.",
         epilog=EPILOG,

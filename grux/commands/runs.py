@@ -5,6 +5,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+from grux.commands.words import Parser
 from grux.errors import UsageError
 from grux.results.record import Run, find_runs
 from grux.results.select import matching
@@ -19,7 +20,7 @@ Which runs:
 
 def parser(command: str, description: str, examples: str) -> argparse.ArgumentParser:
     """An argument parser with the choice of runs, and help that teaches by example."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog=f"grux {command}",
         description=description,
         epilog=f"Examples:\n{examples}\n{EPILOG_CHOICE}",
@@ -31,8 +32,11 @@ def parser(command: str, description: str, examples: str) -> argparse.ArgumentPa
     return made
 
 
-def chosen(choice: Sequence[str], root: str) -> list[Run]:
-    """The runs that the words of a command line choose. Raises `UsageError` where a folder or key does not exist."""
+def chosen(choice: Sequence[str], root: str, *, some: bool = True) -> list[Run]:
+    """The runs that the words of a command line choose. Raises `UsageError` where a folder or key does not exist.
+
+    With `some`, also where there are runs and no one has the values asked for.
+    """
     paths: list[Path] = []
     filters: list[str] = []
     for word in choice:
@@ -45,7 +49,11 @@ def chosen(choice: Sequence[str], root: str) -> list[Run]:
             filters.append(word)
     if not paths and not Path(root).is_dir():
         raise UsageError(f"there is no folder {root!r} with runs; train first, or name it with --runs FOLDER.")
-    return matching(find_runs(paths or [Path(root)]), filters)
+    runs = find_runs(paths or [Path(root)])
+    left = matching(runs, filters)
+    if some and runs and not left:
+        raise UsageError(f"none of the {len(runs)} runs has {' '.join(filters)}; `grux ls` lists them.")
+    return left
 
 
 def _path(word: str, root: str) -> Path:

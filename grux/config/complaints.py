@@ -4,8 +4,10 @@ import contextlib
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException, OverrideParseException
@@ -41,11 +43,15 @@ def explained(overrides: Sequence[str], hydra: GlobalHydra) -> Iterator[None]:
 
 def _sentence(error: Exception, overrides: Sequence[str], hydra: GlobalHydra) -> str:
     text = str(error)
-    if found := re.search(r"(?:In '(\S+)': )?Could not find '(\S+)/([^/\s']+)'", text):
-        where, group, name = found.groups()
-        origin = "" if any(o.lstrip("+").startswith(f"{group}=") for o in overrides) else f" (asked for by {where})"
+    if found := re.search(r"Could not find '(\S+)/([^/\s']*)'", text):
+        group, name = found.groups()
+        if not name:
+            return f"{group}= has no name: {nearest(name, _options(group, hydra))}"
+        origin = "" if any(o.lstrip("+").startswith(f"{group}=") for o in overrides) else " (asked for by a yaml file)"
         return f"{group}={name}{origin} is unknown: {nearest(name, _options(group, hydra))}"
-    if found := re.search(r"Could not (?:override|delete|append to config\. No match for) '([^']+)'", text):
+    if found := re.search(
+        r"Could not (?:override|delete from config\.|append to config\. No match for) '([^']+)'", text
+    ):
         key = found[1].split("@")[0]
         return f"unknown key {key}: {_nearest_key(key, overrides, hydra)}"
     if found := re.search(r"Key '(\S+)' is not in struct[\s\S]*full_key: (\S+)", text):
@@ -55,12 +61,45 @@ def _sentence(error: Exception, overrides: Sequence[str], hydra: GlobalHydra) ->
         return f"{swept or 'an override'} has several values: add -m to run them all, or quote it: key='a,b'."
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override!r}: write key=value, like arch=lstm or model.features=64."
+    if "Config group override must be" in text:
+        wrong = next((o for o in overrides if _key(o) == "" or _options(_key(o), hydra)), "")
+        return f"cannot read {wrong!r}: a group is chosen by name, like arch=lstm; leave it out for its default."
+    if mark := getattr(error, "problem_mark", None):  # yaml's own: the second place is where the reading stopped
+        problem = getattr(error, "problem", None) or "it is no yaml"
+        return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: {problem}; repair the file."
+    wrong_content = "Invalid loaded object type" in text or "Cannot merge DictConfig with ListConfig" in text
+    if (wrong_content or isinstance(error, UnicodeDecodeError)) and (found := _unreadable(overrides, hydra)):
+        return found
     if "\n" in text and "Available options" in text:
         text = text.split("\n")[0]
     cause = f": {error.__cause__}" if error.__cause__ and str(error.__cause__) not in text else ""
     line = " ".join(f"{text}{cause}".replace("\n", "; ").split())
     line = re.sub(r"; See https?://\S+ for details|; (full_key|object_type|reference_type)[:=]\S*", "", line)
     return f"{line.rstrip('.;')}; see `grux train --help` for what can be written."
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+")
+
+
+def _unreadable(overrides: Sequence[str], hydra: GlobalHydra) -> str | None:
+    """What is wrong with the first yaml file that is no text or no mapping, files asked for by name before others.
+
+    Hydra's errors do not name the file.
+    """
+    for source in hydra.config_loader().get_sources():
+        folder = Path(source.path)
+        files = folder.rglob("*.yaml") if source.scheme() == "file" else ()
+        for file in sorted(files, key=lambda file: (not any(file.stem in o for o in overrides), file)):
+            try:
+                content = yaml.safe_load(file.read_text(encoding="utf-8"))
+            except UnicodeDecodeError as error:
+                return f"{file}: byte {error.start} (0x{error.object[error.start]:02x}) is not utf-8; convert the file."
+            except (OSError, yaml.YAMLError) as error:
+                return f"{file} cannot be read ({' '.join(str(error).split())}); repair the file."
+            if content is not None and not isinstance(content, dict):
+                return f"{file} holds {type(content).__name__} and not a mapping; write lines like seeds: 3."
+    return None
 
 
 def _options(group: str, hydra: GlobalHydra) -> list[str]:

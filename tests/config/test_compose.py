@@ -171,7 +171,7 @@ def test_a_missing_argument_is_named():
             "experiment=x",
             "did you mean model.features?",
         ),
-        ("experiment__x", "# @package _global_\nseeds: [3\n", "experiment=x", "grux"),
+        ("experiment__x", "# @package _global_\nseeds: [3\n", "experiment=x", "x.yaml, line 3"),
         ("experiment__x", "# @package _global_\nseeds: 3\nseeds: 4\n", "experiment=x", "seeds"),
         ("experiment__x", "# @package _global_\nplugins: [os]\n", "experiment=x", "only the command line may admit"),
         ("experiment__x", "# @package _global_\ndata: {train: .nan}\n", "experiment=x", "finite"),
