@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,13 @@ class RunFolder:
         self._base = {"run_id": run_id, "choices": choices, "pid": os.getpid(), "host": socket.gethostname()}
         self._lock = path / "lock"
         self._step = self._steps = 0
+        self._was_empty = False
         self._started = now()
 
     def __enter__(self) -> "RunFolder":
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._was_empty = not os.listdir(self.path)
             self._take_lock()
         except OSError as error:
             raise StorageError(
@@ -35,6 +38,8 @@ class RunFolder:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, UsageError) and self._remove_if_nothing_was_done():
+            return
         if error is None:
             self.status("done")
         elif isinstance(error, KeyboardInterrupt) or (isinstance(error, GruxError) and error.exit_code == 75):
@@ -43,6 +48,14 @@ class RunFolder:
             name = type(error).__name__
             self.status("failed", kind=name, message=(str(error) or name).splitlines()[0][:500])
         self._lock.unlink(missing_ok=True)
+
+    def _remove_if_nothing_was_done(self) -> bool:
+        """A config that is refused leaves nothing behind, but for a folder in which a run has once begun."""
+        made = {path.name for path in self.path.iterdir()}
+        if not self._was_empty or not made <= {"lock", "status.json", "config.yaml", "artifacts"}:
+            return False
+        shutil.rmtree(self.path, ignore_errors=True)
+        return True
 
     def status(self, state: str, *, kind: str | None = None, message: str = "") -> None:
         """Write `status.json`; the state is running, done, failed or interrupted."""

@@ -1,5 +1,6 @@
 """From a checked config to a finished run folder: the one function that knows all the parts."""
 
+import errno
 import math
 import time
 from pathlib import Path
@@ -14,9 +15,9 @@ from grux import provenance
 from grux.config import build
 from grux.data.base import Dataset, take_rows
 from grux.data.batching import check_batch_size, steps_per_epoch
-from grux.errors import GruxError, Interrupted, OutOfMemory, UsageError
+from grux.errors import GruxError, Interrupted, OutOfMemory
 from grux.folder import RunFolder, now
-from grux.results.record import RECORD_FORMAT, write_atomic, write_json
+from grux.results.record import RECORD_FORMAT, storage_error, write_atomic, write_json
 from grux.training.checkpoint import Checkpoints
 from grux.training.flops import RULE as FLOPS_RULE
 from grux.training.flops import count_flops
@@ -29,6 +30,9 @@ from grux.training.programs import Programs
 from grux.training.progress import Progress, make_progress
 from grux.training.score import count_parameters, score, seed_rows
 from grux.training.seeds import available_cores, seed_axis
+
+STORAGE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+"""What a disk answers when it is full, over quota, read-only or gone, wherever in a run that happens."""
 
 
 def run(
@@ -52,6 +56,10 @@ def run(
                     "choose a smaller batch_size, accumulate=2, or fewer seeds at a time."
                 ) from error
             raise
+        except OSError as error:
+            if error.errno in STORAGE_FAILED:
+                raise storage_error(folder, error) from error
+            raise
         finally:
             progress.stop()
         write_json(folder / "result.json", record)
@@ -72,13 +80,9 @@ def _run(
 ) -> dict[str, Any]:
     seeds = [config["first_seed"] + number for number in range(config["seeds"])]
     batch_size = config["batch_size"]
+    axis = seed_axis(len(seeds), config["seed_strategy"])
     dataset: Dataset = build(config["data"], plugins=config["plugins"])
     check_batch_size(dataset, batch_size)
-    if batch_size % config["accumulate"]:
-        raise UsageError(
-            f"batch_size={batch_size} is cut into accumulate={config['accumulate']} parts; "
-            "choose numbers that divide without rest."
-        )
     task = build(config["task"], plugins=config["plugins"])(info=dataset.info)
     make_model, layer = (build(config[node], plugins=config["plugins"]) for node in ("model", "arch"))
     steps = total_steps(dataset, batch_size=batch_size, epochs=config["epochs"], steps=config["steps"])
@@ -87,7 +91,6 @@ def _run(
         build(config["schedule"], plugins=config["plugins"], learning_rate=config["learning_rate"], total_steps=steps),
         clip=config["clip"],
     )
-    axis = seed_axis(len(seeds), config["seed_strategy"])
     programs = Programs(
         build_model=lambda rngs: make_model(info=dataset.info, layer=layer, rngs=rngs),
         task=task,

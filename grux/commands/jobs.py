@@ -1,5 +1,6 @@
 """One job of `grux train` before it starts: its checked config, its id, its folder, and whether it is done already."""
 
+import contextlib
 import os
 import secrets
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from grux.config.check import check_settings
 from grux.config.compose import compose
 from grux.config.identity import run_id
-from grux.errors import UsageError
+from grux.errors import StorageError, UsageError
 from grux.results.record import Run, read_run, storage_error
 
 
@@ -59,7 +60,7 @@ def _run_in(folder: Path, name: str) -> Run | None:
     except FileNotFoundError:
         return None
     except NotADirectoryError as error:
-        raise UsageError(f"{folder} is a file; choose a folder with runs=FOLDER or run_dir=FOLDER.") from error
+        raise StorageError(f"{_existing(folder)} is a file; choose a folder with runs=FOLDER.") from error
     except OSError as error:
         raise storage_error(folder, error) from error
     if not files:
@@ -79,15 +80,22 @@ def _run_in(folder: Path, name: str) -> Run | None:
 
 def check_storage(folder: Path) -> None:
     """Raise `StorageError` unless a file can be made where the run folder will lie, before anything costs time."""
-    place = folder if folder.is_dir() else folder.parent
+    place = _existing(folder)  # what is missing of the path is made when the run starts, not before it is checked
     probe = place / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        place.mkdir(parents=True, exist_ok=True)
         with open(probe, "xb") as file:
             file.write(b"grux")
             file.flush()
             os.fsync(file.fileno())
         probe.unlink()
     except OSError as error:
-        probe.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            probe.unlink()
         raise storage_error(place, error) from error
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder or file above it that is there."""
+    while not os.path.lexists(path) and path != path.parent:
+        path = path.parent
+    return path

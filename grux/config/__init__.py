@@ -3,6 +3,7 @@
     composed = compose(["arch=lstm", "data=sst2", "seeds=3"])   # Hydra; no JAX
     check_settings(composed.config)                              # keys, types, ranges, target names; no JAX
     check_nodes(composed.config)                                 # every node against its constructor
+    check_pair(composed.config)                                  # a task that the data are made for
     layer = build(composed.config["arch"])
 
 Everything that is wrong with a config is a `UsageError` of one sentence, raised before data are fetched or anything is
@@ -10,7 +11,7 @@ trained.
 """
 
 from grux.config.build import build
-from grux.config.check import check_nodes, check_settings
+from grux.config.check import check_nodes, check_pair, check_settings
 from grux.config.compose import Composed, compose, configs_folder, expand, plugins_of
 from grux.config.identity import run_id
 
@@ -18,6 +19,7 @@ __all__ = [
     "Composed",
     "build",
     "check_nodes",
+    "check_pair",
     "check_settings",
     "compose",
     "configs_folder",

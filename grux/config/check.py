@@ -5,6 +5,7 @@ nearest known key.
 """
 
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,6 +14,7 @@ from grux.config.complaints import nearest
 from grux.config.settings import GIVEN, GROUPS, SETTINGS
 from grux.config.targets import check_name, resolve
 from grux.config.values import check_value, describe, takes_object
+from grux.data.card import Card
 from grux.errors import UsageError
 
 MARKS = ("_target_", "_partial_")
@@ -27,6 +29,8 @@ def check_settings(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
     plugins = tuple(plugins)
     known = (*GROUPS, *SETTINGS)
     for key in config:
+        if key == "experiment":
+            raise UsageError("the experiment's yaml file is empty or lacks its first line: `# @package _global_`.")
         if key not in known:
             raise UsageError(f"unknown key {key}: {nearest(key, known)}")
     for key in known:
@@ -40,6 +44,14 @@ def check_settings(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
         )
     if bad := set(config["group"]) & set("/\\\0") or config["group"] in ("", ".", ".."):
         raise UsageError(f"group={config['group']!r} must be the plain name of one folder{', without /' * bool(bad)}.")
+    for key in ("runs", "run_dir"):
+        if config[key] == "":
+            raise UsageError(f"{key} is empty; name a folder, or leave it out.")
+    if config["batch_size"] % config["accumulate"]:
+        raise UsageError(
+            f"batch_size={config['batch_size']} is cut into accumulate={config['accumulate']} parts; "
+            "choose numbers that divide without rest."
+        )
     for group in GROUPS:
         if not isinstance(config[group], dict) or "_target_" not in config[group]:
             raise UsageError(
@@ -79,6 +91,19 @@ def check_nodes(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
         _check_node(config[group], group, group, plugins)
 
 
+def check_pair(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
+    """A task for which the data are not made is refused before they are fetched; every data set of grux has a card."""
+    plugins = tuple(plugins)
+    data = resolve(config["data"]["_target_"], "data", "data._target_", plugins)
+    task = resolve(config["task"]["_target_"], "task", "task._target_", plugins)
+    card, name = getattr(sys.modules.get(data.__module__), "CARD", None), getattr(task, "name", None)
+    if isinstance(card, Card) and name and card.task != name:
+        raise UsageError(
+            f"task={name} was asked for, but data={card.name} is made for {card.task}; "
+            f"leave out task={name} or choose other data."
+        )
+
+
 def _resolve_all(value: Any, group: str, path: str, plugins: tuple[str, ...]) -> None:
     if isinstance(value, dict):
         if "_target_" in value:
@@ -106,12 +131,26 @@ def _check_node(node: dict[str, Any], group: str, path: str, plugins: tuple[str,
             _check_argument(value, settable[key].annotation, group, f"{path}.{key}", plugins)
         elif not open_ended:
             raise UsageError(f"unknown key {path}.{key}: {nearest(key, settable, path)}")
+    _check_strategy(node, group, path, plugins)
     # What a plugin's partial gets from its caller is not known here.
     if node.get("_partial_") and node["_target_"].split(".")[0] in plugins:
         return
     for name, parameter in settable.items():
         if parameter.default is parameter.empty and name not in node:
             raise UsageError(f"{path}.{name} is missing: {node['_target_']} needs {describe(parameter.annotation)}.")
+
+
+def _check_strategy(node: dict[str, Any], group: str, path: str, plugins: tuple[str, ...]) -> None:
+    """A cell run by a strategy that cannot run it is refused here, not after the data were fetched."""
+    cell = node.get("cell")
+    if not isinstance(cell, dict) or "_target_" not in cell or node.get("strategy") is None:
+        return
+    kind = resolve(cell["_target_"], group, f"{path}.cell._target_", plugins)
+    from grux.cells.base import Cell
+    from grux.engine.run import choose
+
+    if inspect.isclass(kind) and issubclass(kind, Cell):
+        choose(kind, node["strategy"])
 
 
 def _check_argument(value: Any, annotation: Any, group: str, path: str, plugins: tuple[str, ...]) -> None:

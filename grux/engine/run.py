@@ -52,13 +52,14 @@ def run(
     return jnp.swapaxes(y, 0, 1).astype(x.dtype), carry
 
 
-def choose(cell: Cell, strategy: Strategy) -> Strategy:
-    """The strategy that `auto` stands for; refuses one that cannot run the cell."""
+def choose(cell: Cell | type[Cell], strategy: Strategy) -> Strategy:
+    """The strategy that `auto` stands for; refuses one that cannot run the cell, or cells of that class."""
+    kind = cell if isinstance(cell, type) else type(cell)
     if strategy == "auto":
-        return "gated" if isinstance(cell, GatedCell) else "sequential"
-    if strategy == "gated" and not isinstance(cell, GatedCell):
+        return "gated" if issubclass(kind, GatedCell) else "sequential"
+    if strategy == "gated" and not issubclass(kind, GatedCell):
         raise UsageError(
-            f"strategy=gated needs a cell that is elementwise but for h @ w_hh, and {type(cell).__name__} is not; "
+            f"strategy=gated needs a cell that is elementwise but for h @ w_hh, and {kind.__name__} is not; "
             "choose strategy=sequential or strategy=auto."
         )
     return strategy
