@@ -3,13 +3,17 @@
 The jobs of a sweep are all composed and checked before the first one starts, and none of this imports JAX.
 """
 
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from grux.commands.closing import closing_line
 from grux.commands.jobs import Job, check_storage, prepare
-from grux.config.check import check_nodes
+from grux.commands.loggers import only_our_warnings
+from grux.commands.words import Parser
+from grux.config.check import check_nodes, check_pair
 from grux.config.compose import ROOT, compose, compose_raw, configs_folder, expand, plugins_of, user_folder
 from grux.errors import GruxError, Interrupted, UsageError
 
@@ -18,7 +22,9 @@ def run(arguments: Sequence[str]) -> int:
     """Train every job of the command line; returns the exit code of the first that failed, else 0."""
     from hydra._internal.utils import get_args_parser
 
-    given = get_args_parser().parse_args(arguments)
+    parser = get_args_parser()
+    parser.prog, parser.error = "grux train", Parser.error.__get__(parser)
+    given = parser.parse_args(arguments)
     for flag in ("config_path", "config_name", "experimental_rerun"):
         if getattr(given, flag) is not None:
             raise UsageError(
@@ -39,6 +45,9 @@ def _jobs(overrides: list[str], config_dir: str | None, *, multirun: bool) -> li
     plugins = plugins_of(overrides)
     if plugins:
         sys.path.append(os.getcwd())  # a console script does not look there, and the user has asked for it
+    for name in plugins:
+        if importlib.util.find_spec(name) is None:
+            raise UsageError(f"plugins=[{name}]: there is no package {name}; install it, or start where it lies.")
     # An experiment file may carry its grid; it alone is composed to see it, since the rest may be a grid itself.
     experiment = [o for o in overrides if o.startswith("experiment=") and "," not in o and "(" not in o]
     declared = compose(experiment, config_dir=config_dir) if experiment else None
@@ -65,6 +74,7 @@ def _train(jobs: list[Job]) -> int:
         # From here on JAX may be imported. Every job is checked before the first one costs any time.
         for job in waiting:
             check_nodes(job.config, job.config["plugins"])
+            check_pair(job.config, job.config["plugins"])
     failure = 0
     for number, job in enumerate(jobs, start=1):
         if len(jobs) > 1:
@@ -88,7 +98,10 @@ def _train(jobs: list[Job]) -> int:
 def _train_one(job: Job, *, title: str) -> None:
     from grux.run import run as run_job
 
-    run_job(config=job.config, choices=job.choices, folder=job.folder, run_id=job.run_id, title=title)
+    with only_our_warnings():
+        record = run_job(config=job.config, choices=job.choices, folder=job.folder, run_id=job.run_id, title=title)
+    if job.config["progress"] != "none":
+        print(closing_line(title, record, job.folder), flush=True)
 
 
 def _hydra(arguments: Sequence[str], overrides: list[str], config_dir: str | None) -> int:
@@ -135,6 +148,8 @@ def _hydra_main(arguments: Sequence[str], config_dir: str | None) -> int:
     try:
         with user_folder(config_dir):
             nothing()
+    except ValueError as error:  # flags that exclude each other
+        raise UsageError(f"{error}.") from error
     finally:
         sys.argv = before
     return 0

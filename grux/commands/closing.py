@@ -1,0 +1,35 @@
+"""The last line of a run: what came out, how long it took, where it lies."""
+
+from pathlib import Path
+from typing import Any
+
+from grux.results.statistics import summarise
+from grux.results.units import Unit, decimals_for, direction
+
+
+def closing_line(title: str, record: dict[str, Any], folder: Path) -> str:
+    """ "gru on sst2: test accuracy 81.2 ± 0.5 % over 3 seeds in 42 s; runs/default/gru-sst2-1a2b3c4d"."""
+    rows, metric = record["seeds"], record["metric"]["primary"]
+    scores = [row["scores"]["test"][metric] for row in rows if metric in row["scores"].get("test", {})]
+    lost = sum(row["status"] == "diverged" for row in rows)
+    diverged = f" ({lost} of {len(rows)} diverged)" if lost else ""
+    return f"{title}: {_result(metric, scores, record)}{diverged} in {_seconds(record)}; {folder}"
+
+
+def _result(metric: str, scores: list[float], record: dict[str, Any]) -> str:
+    if not scores:
+        return f"no test {metric}"
+    summary = summarise(scores)
+    width = summary.half_width
+    unit = Unit(metric, "test", direction(metric, [record]), decimals_for(metric, [summary.mean], [width or 0.0]))
+    name, percent = unit.name.removesuffix(" %"), " %" if unit.name.endswith(" %") else ""
+    spread = "" if width is None else f" ± {unit.number(width)}"
+    seeds = "one seed" if summary.n == 1 else f"{summary.n} seeds"
+    return f"test {name} {unit.number(summary.mean)}{spread}{percent} over {seeds}"
+
+
+def _seconds(record: dict[str, Any]) -> str:
+    seconds = round(record["seconds"]["total"])
+    if seconds < 60:
+        return f"{seconds} s"
+    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds < 3600 else f"{seconds / 3600:.1f} h"
