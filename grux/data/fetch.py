@@ -17,8 +17,10 @@ from grux.data.files import RawFile, matches, sha256
 from grux.errors import DataError, StorageError
 
 ATTEMPTS = 3
+ATTEMPTS_TO_CONNECT = 2
 WAIT = 1.0  # seconds before the second attempt, doubled for each further one
 TIMEOUT = 30.0  # seconds without an answer
+TIMEOUT_TO_CONNECT = 5.0  # a machine without a network must say so soon
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,11 @@ def _obtain(file: File, target: Path) -> str:
         if source.is_file():
             shutil.copyfile(source, target)
             return str(source)
+        if not Path(mirror).expanduser().is_dir():
+            raise DataError(
+                f"GRUX_MIRROR={mirror} is not a folder, so {file.dataset}/{file.name} was not looked for elsewhere; "
+                "set it to the folder or address of the mirror, or unset it to take files from the network."
+            )
     problems = []
     for address in addresses:
         problem = download(address, target, file.bytes)
@@ -112,7 +119,8 @@ def download(address: str, target: Path, size: int) -> str | None:
             time.sleep(WAIT * 2 ** (attempt - 1))
         bar: Any = sys.stderr.isatty() and _Bar(address.rsplit("/", 1)[-1], size)
         try:
-            pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT, chunk_size=1 << 16)(address, str(target), None)
+            get = pooch.HTTPDownloader(progressbar=bar, timeout=(TIMEOUT_TO_CONNECT, TIMEOUT), chunk_size=1 << 16)
+            get(address, str(target), None)
             return None
         except requests.HTTPError as error:
             code = error.response.status_code if error.response is not None else 0
@@ -121,6 +129,8 @@ def download(address: str, target: Path, size: int) -> str | None:
                 break
         except requests.ConnectionError:
             problem = "no connection"
+            if attempt + 1 == ATTEMPTS_TO_CONNECT:
+                break
         except requests.Timeout:
             problem = f"no answer in {TIMEOUT:g} seconds"
         except requests.RequestException as error:

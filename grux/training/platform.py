@@ -27,10 +27,11 @@ def prepare(*, seeds: int) -> None:
         jax.config.update("jax_num_cpu_devices", cpu_devices(seeds))
     try:
         jax.local_devices()
-    except RuntimeError as error:
+    except Exception as error:  # a platform that is not there raises RuntimeError, or trips over an assertion of JAX
+        reason = next(iter(str(error).splitlines()), "") or "there is no such device"
         raise UsageError(
-            f"JAX cannot start on JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')} "
-            f"({str(error).splitlines()[0][:200]}); unset it or install the matching extra."
+            f"JAX cannot start on JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')} ({reason[:200]}); "
+            "unset it or install the matching extra."
         ) from error
 
 
