@@ -1,9 +1,10 @@
 """Checkpoints: Orbax writes, and what Orbax does not promise is added here.
 
 Saves are synchronous: an asynchronous save loses the last checkpoint when a program returns early, and reports a full
-disk one save late. Leaves are named by their path and travel with a manifest of shape, type and SHA-256, since Orbax
-restores a flipped bit silently and casts types without a word. A damaged step is put aside by name, never deleted, and
-the step before is taken; where steps existed and none is sound, that is an error and never a quiet new start.
+disk one save late. Leaves are named by their path and travel with a manifest of shape, type and SHA-256, and the
+manifest with a hash of its own, since Orbax restores a flipped bit silently and casts types without a word. A damaged
+step is put aside by name, never deleted, and the step before is taken; where steps existed and none is sound, that is
+an error and never a quiet new start.
 """
 
 import hashlib
@@ -58,10 +59,11 @@ class Checkpoints:
             "position": position,
             "leaves": {path: _describe(value) for path, value in leaves.items()},
         }
+        text = json.dumps(manifest)
         arrays = {_name(number): value for number, value in enumerate(leaves.values())}
         try:
             saved = self._orbax.save_checkpointables(
-                step, {"state": arrays, "manifest": {"json": json.dumps(manifest)}}
+                step, {"state": arrays, "manifest": {"json": text, "sha256": _hash(text.encode())}}
             )
         except (OSError, ValueError) as error:  # a full disk is a ValueError (RESOURCE_EXHAUSTED) in tensorstore
             raise StorageError(
@@ -110,9 +112,13 @@ class Checkpoints:
 
     def _manifest(self, step: int) -> dict[str, Any]:
         try:
-            return json.loads(self._orbax.load_checkpointables(step, {"manifest": None})["manifest"]["json"])
+            saved = self._orbax.load_checkpointables(step, {"manifest": None})["manifest"]
+            text, expected = saved["json"], saved["sha256"]
         except Exception as error:
             raise _DamagedError(f"manifest: {_first_line(error)}") from error
+        if _hash(text.encode()) != expected:
+            raise _DamagedError("manifest")
+        return json.loads(text)
 
     def _refuse_foreign(self, step: int, manifest: dict[str, Any], template: Any) -> None:
         where = f"The checkpoint of step {step} in {self._folder}"
@@ -165,12 +171,11 @@ def _name(number: int) -> str:
 
 
 def _describe(value: np.ndarray) -> dict[str, Any]:
-    content = np.ascontiguousarray(value)
-    return {
-        "shape": list(value.shape),
-        "dtype": str(value.dtype),
-        "sha256": hashlib.sha256(content.tobytes()).hexdigest(),
-    }
+    return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": _hash(value.tobytes())}
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _shape(described: tuple[tuple[int, ...], str] | None) -> str:
