@@ -14,6 +14,9 @@ from grux.config.identity import run_id
 from grux.errors import StorageError, UsageError
 from grux.results.record import Run, read_run, storage_error
 
+FILES_OF_A_RUN = {"config.yaml", "metrics.jsonl", "status.json", "result.json", "checkpoints", "lock"}
+"""One of them makes a folder that of a run, whatever else lies in it."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -67,7 +70,7 @@ def _run_in(folder: Path, name: str) -> Run | None:
         return None
     run = read_run(folder)
     source = run.record or run.status
-    if source is None and not files & {"config.yaml", "metrics.jsonl", "status.json", "result.json", "checkpoints"}:
+    if source is None and not files & FILES_OF_A_RUN:
         raise UsageError(f"{folder} holds other files and no run; choose an empty folder.")
     there = (source or {}).get("run_id", name)
     if there != name:
