@@ -6,6 +6,7 @@ The jobs of a sweep are all composed and checked before the first one starts, an
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,13 +76,15 @@ def _train(jobs: list[Job]) -> int:
         for job in waiting:
             check_nodes(job.config, job.config["plugins"])
             check_pair(job.config, job.config["plugins"])
-    failure = 0
+    failure, began, tried = 0, time.monotonic(), 0
     for number, job in enumerate(jobs, start=1):
         if len(jobs) > 1:
-            print(f"run {number} of {len(jobs)}: {job.title}", flush=True)
+            left = _time_left(time.monotonic() - began, tried, len(waiting)) if not job.done else ""
+            print(f"run {number} of {len(jobs)}: {job.title}{left}", flush=True)
         if job.done:
             print(f"done already: {job.folder}", flush=True)
             continue
+        tried += 1
         try:
             _train_one(job, title=job.title if len(jobs) == 1 else f"{number}/{len(jobs)} {job.title}")
         except (KeyboardInterrupt, Interrupted):
@@ -93,6 +96,15 @@ def _train(jobs: list[Job]) -> int:
 
             failure = failure or report(error)  # one failed run does not stop the others
     return failure
+
+
+def _time_left(seconds: float, done: int, jobs: int) -> str:
+    """What is left of a sweep after `done` of `jobs` runs took `seconds`, if the others take as long; "" at first."""
+    if done == 0:
+        return ""
+    from grux.training.progress import duration
+
+    return f" (about {duration(seconds / done * (jobs - done))} left for all runs)"
 
 
 def _train_one(job: Job, *, title: str) -> None:
