@@ -21,6 +21,7 @@ from grux.errors import CheckpointError, StorageError
 
 FORMAT = 1
 QUARANTINE = ".damaged"
+PROBE = ".probe"
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,10 @@ class Checkpoints:
         text = json.dumps(manifest)
         arrays = {_name(number): value for number, value in enumerate(leaves.values())}
         try:
+            # Where Orbax cannot make its folder, its threads wait minutes for it, also after the error.
+            probe = self._folder / f"{step}{PROBE}"
+            probe.mkdir(exist_ok=True)
+            probe.rmdir()
             saved = self._orbax.save_checkpointables(
                 step, {"state": arrays, "manifest": {"json": text, "sha256": _hash(text.encode())}}
             )
@@ -88,10 +93,11 @@ class Checkpoints:
                 log.warning("checkpoint of step %d is damaged (%s); it is now %s", step, damage, aside.name)
                 continue
             return step, state, position
-        if steps:
+        aside = len(list(self._folder.glob(f"*{QUARANTINE}*")))
+        if aside:
             raise CheckpointError(
-                f"None of the {len(steps)} checkpoints in {self._folder} is sound; they were put aside as "
-                f"*{QUARANTINE}. Use force=true to train from the start."
+                f"None of the {aside} checkpoints in {self._folder} is sound; they were put aside as *{QUARANTINE}. "
+                "Remove that folder to train from the start."
             )
         return None
 
@@ -135,7 +141,7 @@ class Checkpoints:
             )
             raise CheckpointError(
                 f"{where} belongs to another architecture ({len(differing)} arrays differ: {shown}); "
-                "choose another run_dir or force=true."
+                "choose another run_dir, or remove that folder to train from the start."
             )
         if manifest["owner"] != self._owner:
             raise CheckpointError(

@@ -61,7 +61,8 @@ class MetricsLog:
             self._board.summary(settings, scores)
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a full disk, which `write` has told
+            self._file.close()
         if self._board is not None:
             self._board.close()
 
@@ -72,7 +73,7 @@ def rewind(folder: Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
             if json.loads(line)["step"] <= step:
                 kept.append(line + "\n")

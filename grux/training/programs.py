@@ -58,8 +58,7 @@ class Programs:
         states = self._call(
             "initial", self._axis.over(one, (True,)), self._axis.place(self._axis.seeds(seeds), seeded=True)
         )
-        active = np.arange(self._axis.size) < self._axis.count
-        return dataclasses.replace(states, active=self._axis.place(active, seeded=True))
+        return dataclasses.replace(states, active=self._axis.place(self._axis.is_real(), seeded=True))
 
     def train(self, state: TrainState, bucket: Bucket, arrays: Any, chunk: Chunk, begin: int, end: int):
         """Steps begin..end-1 of a chunk: (state, {metric: float32 [S, K]}). The state given is used up."""
@@ -117,8 +116,8 @@ class Programs:
     def decode(self, params: Any, split: Split, batch_size: int, max_length: int) -> list[list[np.ndarray]]:
         """Greedy outputs [seed][example id] as int arrays, of `max_length` tokens at most.
 
-        No output is longer than LENGTH_FACTOR times its padded source and some: a model that repeats itself for ever
-        does not hold up the others.
+        No output is longer than LENGTH_FACTOR times its source and some: a model that repeats itself for ever does not
+        hold up the others.
         """
 
         def one(params, batches):
@@ -126,15 +125,17 @@ class Programs:
             limit = min(max_length, LENGTH_FACTOR * batches.inputs.shape[2] + LENGTH_EXTRA)
             return jax.lax.map(lambda batch: model.decode(batch, limit), batches)  # pyright: ignore
 
+        # The program's limit follows the padding; a row's own limit does not, so that no other text changes it.
         outputs: list[list[np.ndarray]] = [[np.zeros(0, np.int32)] * split.size for _ in range(self._axis.count)]
         for batches, steps, ids in chunks_of(split, batch_size, capacity=1):
-            key = ("decode", jax.tree.map(np.shape, batches))
+            key = ("decode", max_length, jax.tree.map(np.shape, batches))
             tokens = np.asarray(self._call(key, self._axis.over(one, (True, False)), params, *self._whole(batches)))
             for step in range(steps):
                 for row, example in enumerate(ids[step]):
                     if example >= 0:
+                        limit = LENGTH_FACTOR * int(batches.mask[step, row].sum()) + LENGTH_EXTRA
                         for seed in range(self._axis.count):
-                            outputs[seed][example] = tokens[seed, step, row]
+                            outputs[seed][example] = tokens[seed, step, row, :limit]
         return outputs
 
     def _whole(self, *trees: Any) -> tuple:
