@@ -25,15 +25,19 @@ def versions() -> dict[str, str | None]:
 
 
 def commit() -> tuple[str | None, str | None]:
-    """The commit of grux's own checkout, and the SHA-256 of the changes to it; None where there is none.
+    """The commit of grux's own checkout, and the SHA-256 of what differs from it; None where there is none.
 
+    New files count as changes: a new cell is one.
     An installed package that merely lies inside somebody's repository is not a checkout of grux.
     """
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None, None
     head = _git(root, "rev-parse", "HEAD")
-    diff = _git(root, "diff", "HEAD")
+    diff = _git(root, "diff", "HEAD") or ""
+    new = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "grux", "configs") or ""
+    for name in sorted(filter(None, new.split("\0"))):
+        diff += f"\n{name}\n" + (root / name).read_text(errors="replace")
     changed = hashlib.sha256(diff.encode()).hexdigest() if diff else None
     return (head.strip() if head else None), changed
 

@@ -1,7 +1,6 @@
 """From a checked config to a finished run folder: the one function that knows all the parts."""
 
 import errno
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -9,27 +8,24 @@ from typing import Any
 import jax
 import numpy as np
 import yaml
-from flax import nnx
 
-from grux import provenance
 from grux.config import build
-from grux.data.base import Dataset, take_rows
+from grux.data.base import Dataset
 from grux.data.batching import check_batch_size, steps_per_epoch
-from grux.errors import GruxError, Interrupted, OutOfMemory
+from grux.errors import Interrupted, OutOfMemory
 from grux.folder import RunFolder, now
-from grux.results.record import RECORD_FORMAT, storage_error, write_atomic, write_json
+from grux.results.record import storage_error, write_atomic, write_json
 from grux.training.checkpoint import Checkpoints
-from grux.training.flops import RULE as FLOPS_RULE
-from grux.training.flops import count_flops
 from grux.training.interrupts import StopFlag
 from grux.training.logs import MetricsLog, rewind
-from grux.training.loop import Loop, Schedule, total_steps
+from grux.training.loop import Loop, Pace, total_steps
 from grux.training.optimizers import make_optimizer
-from grux.training.platform import prepare
+from grux.training.platform import start_jax
 from grux.training.programs import Programs
 from grux.training.progress import Progress, make_progress
-from grux.training.score import count_parameters, score, seed_rows
-from grux.training.seeds import available_cores, seed_axis
+from grux.training.record import make_record
+from grux.training.score import score, seed_rows
+from grux.training.seeds import seed_axis
 
 STORAGE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 """What a disk answers when it is full, over quota, read-only or gone, wherever in a run that happens."""
@@ -43,12 +39,11 @@ def run(
     Goes on from the folder's latest checkpoint where there is one. Raises GruxError; Interrupted means that all is
     saved and the same call goes on.
     """
-    began = time.perf_counter()
-    prepare(seeds=config["seeds"])
+    start_jax()
     progress = make_progress(config["progress"])
     with StopFlag() as stop, RunFolder(folder, run_id=run_id, choices=choices) as place:
         try:
-            record = _run(config, choices, place, run_id, title or run_id, progress, stop, began)
+            record = _run(config, choices, place, run_id, title or run_id, progress, stop)
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
                 raise OutOfMemory(
@@ -76,7 +71,6 @@ def _run(
     title: str,
     progress: Progress,
     stop: StopFlag,
-    began: float,
 ) -> dict[str, Any]:
     seeds = [config["first_seed"] + number for number in range(config["seeds"])]
     batch_size = config["batch_size"]
@@ -99,12 +93,14 @@ def _run(
         accumulate=config["accumulate"],
     )
     write_atomic(place.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-    place.write_artifacts(dataset.artifacts)
     for note in dataset.notes:
         progress.note(f"{dataset.info.name}: {note}")
     state = programs.initial(seeds)
-    with Checkpoints(place.path / "checkpoints", max_to_keep=config["max_to_keep"], owner=run_id) as checkpoints:
-        restored = checkpoints.restore(state)
+    # The run id knows the settings; a changed file or tokeniser would go on with other numbers under the same ids.
+    owner = f"{run_id} on data {dataset.fingerprint}"
+    with Checkpoints(place.path / "checkpoints", max_to_keep=config["max_to_keep"], owner=owner) as checkpoints:
+        restored = checkpoints.restore(axis.real(state))
+        place.write_artifacts(dataset.artifacts)
         rewind(place.path, restored[0] if restored else -1)
         log = MetricsLog(place.path, tensorboard=config["tensorboard"])
         try:
@@ -114,7 +110,7 @@ def _run(
                 task=task,
                 axis=axis,
                 seeds=seeds,
-                schedule=Schedule(
+                pace=Pace(
                     batch_size=batch_size,
                     total_steps=steps,
                     eval_every=config["eval_every"] or steps_per_epoch(dataset.splits["train"], batch_size),
@@ -140,70 +136,33 @@ def _run(
             compiled = programs.compile_seconds - compiled
             at = loop.position
             at.evaluate_seconds += time.perf_counter() - tick - compiled
-            rows = seed_rows(state, seeds, scored)
-            primary = [row["scores"].get("test", {}).get(task.primary) for row in rows]
-            log.summary(
-                _settings(config, choices),
-                {f"test/{task.primary}": float(np.mean([v for v in primary if v is not None] or [math.nan]))},
-            )
+            rows = [row for row in seed_rows(state, seeds, scored) if row["status"] == "done"]
+            if rows:
+                mean = float(np.mean([row["scores"]["test"][task.primary] for row in rows]))
+                log.summary(_settings(config, choices), {f"test/{task.primary}": mean})
         finally:
             log.close()
     for name, texts in scored.examples.items():
         write_atomic(place.path / f"{name}_output.txt", "\n".join(texts) + "\n")
-    trained = sum(row["steps"] for row in rows) * dataset.splits["train"].size
-    seconds = {"compile": programs.compile_seconds, "train": at.train_seconds, "evaluate": at.evaluate_seconds}
-    commit, diff = provenance.commit()
-    return {
-        "format": RECORD_FORMAT,
-        "run_id": run_id,
-        "experiment": config["group"],
-        "created": now(),
-        "task": task.name,
-        "choices": choices,
-        "config": config,
-        "metric": {"primary": task.primary, "higher_is_better": task.higher_is_better},
-        "selection": {
-            "metric": task.selection,
-            "split": "validation",
-            "mode": "max" if task.selection_higher_is_better else "min",
-            "rule": f"best validation {task.selection} of each seed",
-        },
-        "seeds": rows,
-        "baselines": scored.baselines,
-        "signatures": scored.signatures,
-        "parameters": count_parameters(jax.tree.map(lambda x: x[0], state.params)),
-        "flops": {"forward_per_example": _forward_flops(programs, dataset, state, batch_size), "rule": FLOPS_RULE},
-        "seconds": {name: round(value, 3) for name, value in {**seconds, "total": sum(seconds.values())}.items()},
-        "wall_seconds_of_last_start": round(time.perf_counter() - began, 3),
-        "examples_per_second": round(
-            trained / steps_per_epoch(dataset.splits["train"], batch_size) / max(at.train_seconds, 1e-9), 1
-        ),
-        "seed_strategy": axis.strategy,
-        "versions": provenance.versions(),
-        "commit": commit,
-        "diff": diff,
-        "data": dataset.files,
-        "data_notes": list(dataset.notes),
-        "artifacts": dataset.artifact_hashes,
-        "device": provenance.device(jax.local_devices(), available_cores()),
-    }
-
-
-def _forward_flops(programs: Programs, dataset: Dataset, state: Any, batch_size: int) -> float:
-    """Operations of the forward pass per training example, over the padded shapes of all buckets."""
-    params = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state.params)
-    total = 0
-    for bucket in dataset.splits["train"].buckets:
-        batch = take_rows(bucket, bucket.arrays, np.zeros(batch_size, np.int32))
-        flops = count_flops(lambda p, b: nnx.merge(programs.graph, p)(b, key=None), params, batch)
-        total += flops / batch_size * bucket.size
-    return total / dataset.splits["train"].size
+    return make_record(
+        run_id=run_id,
+        group=config["group"],
+        created=now(),
+        config=config,
+        choices=choices,
+        seeds=seeds,
+        batch_size=batch_size,
+        dataset=dataset,
+        task=task,
+        axis=axis,
+        programs=programs,
+        state=state,
+        position=loop.position,
+        scored=scored,
+    )
 
 
 def _settings(config: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:
     """Choices and plain settings, as TensorBoard's HParams shows them."""
     plain = {k: v for k, v in config.items() if isinstance(v, int | float | str | bool)}
     return {**plain, **choices}
-
-
-__all__ = ["GruxError", "run"]

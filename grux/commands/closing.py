@@ -10,7 +10,8 @@ from grux.results.units import Unit, decimals_for, direction
 def closing_line(title: str, record: dict[str, Any], folder: Path) -> str:
     """ "gru on sst2: test accuracy 81.2 ± 0.5 % over 3 seeds in 42 s; runs/default/gru-sst2-1a2b3c4d"."""
     rows, metric = record["seeds"], record["metric"]["primary"]
-    scores = [row["scores"]["test"][metric] for row in rows if metric in row["scores"].get("test", {})]
+    kept = [row["scores"].get("test", {}) for row in rows if row["status"] == "done"]
+    scores = [values[metric] for values in kept if metric in values]
     lost = sum(row["status"] == "diverged" for row in rows)
     diverged = f" ({lost} of {len(rows)} diverged)" if lost else ""
     return f"{title}: {_result(metric, scores, record)}{diverged} in {_seconds(record)}; {folder}"

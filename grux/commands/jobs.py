@@ -45,12 +45,12 @@ def prepare(overrides: Sequence[str], *, config_dir: str | None = None, plugins:
 
 
 def _place(base: Path, name: str, *, force: bool) -> tuple[Path, bool]:
-    """The folder to write and whether its run is finished; with `force`, the first one beside the finished runs."""
+    """The folder to write and whether its run is finished; with `force`, the first one that holds no run."""
     folder, number = base, 1
     while True:
         run = _run_in(folder, name)
         done = run is not None and run.state == "done"
-        if not (done and force):
+        if run is None or not force:
             return folder, done
         number += 1
         folder = base.with_name(f"{base.name}-{number}")

@@ -6,6 +6,7 @@ made: a compiled program turns a bad index into silence.
 """
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -177,6 +178,15 @@ class Dataset:
                 raise DataError(f"{self.info.name}: the {name} split is missing.")
         for name, split in self.splits.items():
             check_split(split, self.info, f"{self.info.name} {name}")
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of everything that decides which numbers a model sees in which order."""
+        shapes = {
+            name: [(bucket.shape, bucket.size) for bucket in split.buckets] for name, split in self.splits.items()
+        }
+        text = json.dumps([self.files, self.artifact_hashes, shapes], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def artifact_hashes(self) -> dict[str, str]:

@@ -14,6 +14,8 @@ from grux.data.base import Dataset, Split
 from grux.data.permutation import permutation
 from grux.errors import DataError
 
+MIXED_STEPS = 4  # few enough to mix, enough to hide the dispatch behind the steps
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -42,7 +44,13 @@ def steps_per_epoch(split: Split, batch_size: int) -> int:
 
 
 def epoch_plan(split: Split, *, batch_size: int, seeds: Sequence[int], epoch: int, steps_per_chunk: int) -> list[Chunk]:
-    """Every example once per seed. K is the same for all chunks of a bucket and at most `steps_per_chunk`."""
+    """Every example once per seed. K is the same for all chunks of a bucket and at most `steps_per_chunk`.
+
+    With several buckets also at most MIXED_STEPS, so that the lengths mix and an epoch does not end on a long stretch
+    of one length.
+    """
+    if len(split.buckets) > 1:
+        steps_per_chunk = min(steps_per_chunk, MIXED_STEPS)
     chunks = []
     for number, bucket in enumerate(split.buckets):
         orders = [permutation(bucket.size, seed=seed, epoch=epoch, stream=f"bucket {number}") for seed in seeds]

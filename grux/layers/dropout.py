@@ -12,3 +12,8 @@ def dropout(x: Float[Array, "..."], rate: float, key: Key | None) -> Float[Array
         return x
     keep = jax.random.bernoulli(key, 1.0 - rate, x.shape)
     return jnp.where(keep, x / (1.0 - rate), jnp.zeros((), x.dtype)).astype(x.dtype)
+
+
+def fold(key: Key | None, number: int) -> Key | None:
+    """A key of its own for part `number`; None stays None."""
+    return None if key is None else jax.random.fold_in(key, number)

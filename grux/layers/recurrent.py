@@ -10,6 +10,7 @@ from grux.cells.base import Carry, Cell
 from grux.engine.run import Strategy, choose, run
 from grux.errors import UsageError
 from grux.layers.base import Layer
+from grux.layers.dropout import fold
 from grux.shapes import Array, Bool, Float, Key
 
 
@@ -74,6 +75,6 @@ class Bidirectional(Layer):
         key: Key | None = None,
     ):
         forward, backward = self.initial_carry(x.shape[0]) if carry is None else carry
-        left, forward = self.forward(x, mask=mask, carry=forward)
-        right, backward = self.backward(x, mask=mask, carry=backward)
+        left, forward = self.forward(x, mask=mask, carry=forward, key=fold(key, 0))
+        right, backward = self.backward(x, mask=mask, carry=backward, key=fold(key, 1))
         return jnp.concatenate([left, right], axis=-1), (forward, backward)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-import jax
 from flax import nnx
 
 from grux.arguments import PositiveInt, Probability
+from grux.engine.masking import silence
 from grux.layers.base import Layer
 from grux.layers.dropout import dropout as drop
+from grux.layers.dropout import fold
 from grux.layers.recurrent import Bidirectional
 from grux.shapes import Array, Bool, Float, Key
 
@@ -57,12 +58,9 @@ class Stack(Layer):
         carries = []
         for level, (layer, before) in enumerate(zip(self.layers, carry, strict=True)):
             if level > 0:
-                x = drop(x, self.dropout, _fold(key, 2 * level))
-            y, after = layer(x, mask=mask, carry=before, key=_fold(key, 2 * level + 1))
-            x = x + y if self.residual and x.shape[-1] == y.shape[-1] else y
+                x = drop(x, self.dropout, fold(key, 2 * level))
+            y, after = layer(x, mask=mask, carry=before, key=fold(key, 2 * level + 1))
+            # The input need not be zero on padding; the output is.
+            x = silence(mask, x + y) if self.residual and x.shape[-1] == y.shape[-1] else y
             carries.append(after)
         return x, tuple(carries)
-
-
-def _fold(key: Key | None, number: int) -> Key | None:
-    return None if key is None else jax.random.fold_in(key, number)

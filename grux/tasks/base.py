@@ -29,6 +29,8 @@ class Task(abc.ABC):
     primary: ClassVar[str]
     """The metric that tables show; from `summarise` or, where `needs_decoding`, from `corpus_metrics`."""
     higher_is_better: ClassVar[bool]
+    corpus_directions: ClassVar[dict[str, bool]] = {}
+    """The same for every score of `corpus_metrics`."""
     needs_decoding: ClassVar[bool] = False
     """Whether the test score needs decoded strings (`model.decode`, then `corpus_metrics`)."""
 

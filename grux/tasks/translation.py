@@ -17,12 +17,15 @@ from grux.batch import Batch, Info
 from grux.errors import DataError, UsageError
 from grux.tasks.base import Sums, Task
 
+MOST_EXPONENT = 700.0  # exp of more is no float: an untrained model may be as bad as that
+
 
 class Translation(Task):
     """Outputs: float logits [B, S, V], teacher forced. Targets: int32 [B, S]; target mask: bool [B, S]."""
 
     name = "translation"
     directions: ClassVar = {"loss": False, "perplexity": False}
+    corpus_directions: ClassVar = {"bleu": True, "chrf": True}
     primary = "bleu"
     higher_is_better = True
     needs_decoding = True
@@ -47,7 +50,7 @@ class Translation(Task):
 
     def summarise(self, totals: Sums) -> dict[str, float]:
         loss = super().summarise(totals)["loss"]
-        return {"loss": loss, "perplexity": float(np.exp(loss))}
+        return {"loss": loss, "perplexity": float(np.exp(min(loss, MOST_EXPONENT)))}
 
     def corpus_metrics(self, hypotheses: list[str], references: list[str]) -> tuple[dict[str, float], dict[str, str]]:
         """`bleu` and `chrf`, 0 to 100, of one reference for each hypothesis."""

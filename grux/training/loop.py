@@ -6,6 +6,7 @@ about the numbers is in the state and in the position; a run that goes on from a
 bit for bit.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -39,11 +40,12 @@ class Position:
     evaluations: int = 0
     train_seconds: float = 0.0
     evaluate_seconds: float = 0.0
+    checkpoint_seconds: float = 0.0
     compile_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Pace:
     """How long to train and how often to look."""
 
     batch_size: int
@@ -89,7 +91,7 @@ class Loop:
         task: Task,
         axis: SeedAxis,
         seeds: list[int],
-        schedule: Schedule,
+        pace: Pace,
         checkpoints: Checkpoints,
         log: MetricsLog,
         progress: Progress,
@@ -98,18 +100,19 @@ class Loop:
     ):
         self.position = Position()
         self._programs, self._dataset, self._task, self._axis, self._seeds = programs, dataset, task, axis, seeds
-        self._schedule, self._checkpoints, self._log, self._progress = schedule, checkpoints, log, progress
+        self._pace, self._checkpoints, self._log, self._progress = pace, checkpoints, log, progress
         self._stop, self._on_checkpoint = stop, on_checkpoint
         self._train = dataset.splits["train"]
-        self._epoch_steps = steps_per_epoch(self._train, schedule.batch_size)
+        self._epoch_steps = steps_per_epoch(self._train, pace.batch_size)
         self._arrays: dict[int, Any] = {}
         self._pending: tuple[Row, dict[str, jax.Array]] | None = None
         self._watch = Stopwatch(lambda: programs.compile_seconds)
 
     def go_on(self, state: TrainState, position: dict[str, Any]) -> TrainState:
-        """Continue from a checkpoint: the state as numpy arrays, and its position."""
+        """Continue from a checkpoint: the state of the real seeds as numpy arrays, and its position."""
         self.position = Position(**position)
-        return self._axis.place(state, seeded=True)
+        state = self._axis.filled(state)
+        return self._axis.place(dataclasses.replace(state, active=state.active & self._axis.is_real()), seeded=True)
 
     def train(self, state: TrainState) -> TrainState:
         """Run until every seed has stopped or all steps are taken.
@@ -117,22 +120,22 @@ class Loop:
         Raises Interrupted after saving when `stop()` turns true, Diverged when no seed is left that ever had a finite
         evaluation.
         """
-        at, plan = self.position, self._schedule
+        at, pace = self.position, self._pace
         self._programs.compile_seconds += at.compile_seconds
         self._watch = Stopwatch(lambda: self._programs.compile_seconds)
         active = bool(np.asarray(state.active).any())
-        while active and at.step < plan.total_steps:
+        while active and at.step < pace.total_steps:
             chunks = epoch_plan(
                 self._train,
-                batch_size=plan.batch_size,
+                batch_size=pace.batch_size,
                 seeds=self._seeds,
                 epoch=at.epoch,
-                steps_per_chunk=plan.steps_per_dispatch,
+                steps_per_chunk=pace.steps_per_dispatch,
             )
-            while active and at.chunk < len(chunks) and at.step < plan.total_steps:
+            while active and at.chunk < len(chunks) and at.step < pace.total_steps:
                 chunk = chunks[at.chunk]
-                until_eval = plan.eval_every - at.step % plan.eval_every
-                steps = min(chunk.steps - at.offset, until_eval, plan.total_steps - at.step)
+                until_eval = pace.eval_every - at.step % pace.eval_every
+                steps = min(chunk.steps - at.offset, until_eval, pace.total_steps - at.step)
                 bucket = self._train.buckets[chunk.bucket]
                 if chunk.bucket not in self._arrays:
                     self._arrays[chunk.bucket] = self._axis.place(bucket.arrays, seeded=False)
@@ -146,20 +149,20 @@ class Loop:
                 self._flush()
                 self._pending = (self._row(), metrics)
                 self._progress.advance(at.step)
-                if at.step % plan.eval_every == 0 or at.step == plan.total_steps:
+                if at.step % pace.eval_every == 0 or at.step == pace.total_steps:
                     self._flush()
                     at.train_seconds += self._watch.lap()
                     state, active = self._evaluate(state)
                     at.evaluate_seconds += self._watch.lap()
-                    last = not active or at.step == plan.total_steps
-                    if last or at.evaluations % plan.checkpoint_every == 0:
+                    last = not active or at.step == pace.total_steps
+                    if last or at.evaluations % pace.checkpoint_every == 0:
                         self._save(state)
                 if self._stop():
                     self._flush()
                     at.train_seconds += self._watch.lap()
                     self._save(state)
                     raise Interrupted(
-                        f"Stopped at step {at.step} of {plan.total_steps} and saved; "
+                        f"Stopped at step {at.step} of {pace.total_steps} and saved; "
                         "start the same command again to go on from there."
                     )
             if at.chunk == len(chunks):
@@ -200,14 +203,14 @@ class Loop:
 
     def _evaluate(self, state: TrainState) -> tuple[TrainState, bool]:
         at = self.position
-        scores = self._programs.evaluate(state.params, self._dataset.splits["validation"], self._schedule.batch_size)
+        scores = self._programs.evaluate(state.params, self._dataset.splits["validation"], self._pace.batch_size)
         active = np.asarray(state.active)[: self._axis.count]
         selection = self._task.selection
         state = keep_best(
             state,
             np.array([score[selection] for score in scores]),
             higher_is_better=self._task.selection_higher_is_better,
-            patience=self._schedule.patience,
+            patience=self._pace.patience,
             axis=self._axis,
         )
         at.evaluations += 1
@@ -224,8 +227,9 @@ class Loop:
     def _save(self, state: TrainState) -> None:
         self._log.sync()
         self.position.compile_seconds = self._programs.compile_seconds
-        self._checkpoints.save(self.position.step, state, asdict(self.position))
+        self._checkpoints.save(self.position.step, self._axis.real(state), asdict(self.position))
         self._on_checkpoint(self.position.step)
+        self.position.checkpoint_seconds += self._watch.lap()
 
 
 def _mean(values: Any) -> str:

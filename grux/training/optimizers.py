@@ -28,8 +28,9 @@ def make_optimizer(
     takes `update(gradients, state, params, value=loss)`; only a plateau reads the value. Pure functions: the state
     can be stacked over seeds under `vmap`.
     """
-    masked = "mask" in inspect.signature(optimizer).parameters
-    options: dict[str, Any] = {"mask": decay_mask} if masked else {}
+    # optax spells it in two ways; without one, weight decay would shrink biases and embeddings too.
+    known = inspect.signature(optimizer).parameters
+    options: dict[str, Any] = {name: decay_mask for name in ("mask", "weight_decay_mask") if name in known}
     parts = [optax.clip_by_global_norm(clip)] if clip is not None else []
     parts.append(optimizer(learning_rate=schedule, **options))
     if isinstance(schedule, Plateau):

@@ -8,10 +8,10 @@ import jax
 import platformdirs
 
 from grux.errors import UsageError
-from grux.training.seeds import available_cores, cpu_devices
+from grux.training.seeds import cpu_devices
 
 
-def prepare(*, seeds: int) -> None:
+def start_jax() -> None:
     """Set JAX up before its first computation; without effect on what is already running.
 
     Raises UsageError where the platform asked for by `JAX_PLATFORMS` is not there: it never falls back silently.
@@ -24,7 +24,7 @@ def prepare(*, seeds: int) -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     # In a process that has run before, JAX has started and keeps the devices that it has.
     with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", cpu_devices(seeds))
+        jax.config.update("jax_num_cpu_devices", cpu_devices())
     try:
         jax.local_devices()
     except Exception as error:  # a platform that is not there raises RuntimeError, or trips over an assertion of JAX
@@ -50,6 +50,3 @@ def compile_cache() -> Path | None:
     except OSError:
         return None
     return folder if os.access(folder, os.W_OK) else None
-
-
-__all__ = ["available_cores", "compile_cache", "prepare"]

@@ -22,6 +22,7 @@ from grux.errors import UsageError
 
 SeedStrategy = Literal["auto", "vmap", "map", "shard"]
 AXIS = "seeds"
+MOST_CPU_DEVICES = 32
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,20 @@ class SeedAxis:
 
     def seeds(self, seeds: list[int]) -> np.ndarray:
         """uint32 [size]: the seeds, fillers at the end."""
-        return np.array(seeds + seeds[-1:] * (self.size - len(seeds)), np.uint32)
+        return self.filled(np.array(seeds, np.uint32))
+
+    def real(self, tree: Any) -> Any:
+        """The arrays of the real seeds, on the host: what a checkpoint holds, whatever the number of devices."""
+        return jax.tree.map(lambda x: np.asarray(x)[: self.count], tree)
+
+    def filled(self, tree: Any) -> Any:
+        """Arrays [count, ...] filled up to [size, ...] by copies of the last seed."""
+        fill = self.size - self.count
+        return jax.tree.map(lambda x: np.concatenate([x, np.repeat(x[-1:], fill, 0)]) if fill else x, tree)
+
+    def is_real(self) -> np.ndarray:
+        """bool [size]."""
+        return np.arange(self.size) < self.count
 
     def over(self, function: Callable, axes: tuple[bool, ...]) -> Callable:
         """`function` with a leading seed axis on each argument where `axes` is true, and on all of its results."""
@@ -87,9 +101,12 @@ def seed_axis(count: int, strategy: SeedStrategy = "auto") -> SeedAxis:
     return SeedAxis("shard", count, jax.make_mesh((len(used),), (AXIS,), (AxisType.Auto,), devices=used))
 
 
-def cpu_devices(seeds: int) -> int:
-    """How many CPU devices to ask JAX for, before it starts: one per core, no more than there are seeds."""
-    return max(1, min(seeds, available_cores()))
+def cpu_devices() -> int:
+    """How many CPU devices to ask JAX for, before it starts: one per core.
+
+    Not fewer where a run has fewer seeds: it would then depend on its neighbours in a sweep on how a run is computed.
+    """
+    return min(available_cores(), MOST_CPU_DEVICES)
 
 
 def available_cores() -> int:

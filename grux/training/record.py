@@ -1,0 +1,100 @@
+"""What a finished run writes down about itself: the content of `result.json`."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from grux import provenance
+from grux.data.base import Dataset, take_rows
+from grux.data.batching import steps_per_epoch
+from grux.results.record import RECORD_FORMAT
+from grux.tasks.base import Task
+from grux.training.flops import RULE as FLOPS_RULE
+from grux.training.flops import count_flops
+from grux.training.loop import Position
+from grux.training.programs import Programs
+from grux.training.score import Scored, count_parameters, seed_rows
+from grux.training.seeds import SeedAxis, available_cores
+from grux.training.state import TrainState
+
+
+def make_record(
+    *,
+    run_id: str,
+    group: str,
+    created: str,
+    config: dict[str, Any],
+    choices: dict[str, str],
+    seeds: list[int],
+    batch_size: int,
+    dataset: Dataset,
+    task: Task,
+    axis: SeedAxis,
+    programs: Programs,
+    state: TrainState,
+    position: Position,
+    scored: Scored,
+) -> dict[str, Any]:
+    """All that a table, a plot or a doubt may ask of a run; plain values for JSON.
+
+    `seconds` are wall time: compiling, training, evaluating and scoring, writing checkpoints; a resumed run's add up.
+    """
+    rows = seed_rows(state, seeds, scored)
+    seconds = {
+        "compile": programs.compile_seconds,
+        "train": position.train_seconds,
+        "evaluate": position.evaluate_seconds,
+        "checkpoint": position.checkpoint_seconds,
+    }
+    train = dataset.splits["train"]
+    epochs = sum(row["steps"] for row in rows) / steps_per_epoch(train, batch_size)
+    commit, diff = provenance.commit()
+    return {
+        "format": RECORD_FORMAT,
+        "run_id": run_id,
+        "experiment": group,
+        "created": created,
+        "task": task.name,
+        "choices": choices,
+        "config": config,
+        "metric": {
+            "primary": task.primary,
+            "higher_is_better": task.higher_is_better,
+            "directions": {**task.directions, **task.corpus_directions},
+        },
+        "selection": {
+            "metric": task.selection,
+            "split": "validation",
+            "mode": "max" if task.selection_higher_is_better else "min",
+            "rule": f"best validation {task.selection} of each seed",
+        },
+        "seeds": rows,
+        "baselines": scored.baselines,
+        "signatures": scored.signatures,
+        "parameters": count_parameters(jax.tree.map(lambda x: x[0], state.params)),
+        "flops": {"forward_per_example": forward_flops(programs, dataset, state, batch_size), "rule": FLOPS_RULE},
+        "seconds": {name: round(value, 3) for name, value in {**seconds, "total": sum(seconds.values())}.items()},
+        "examples_per_second": round(epochs * train.size / max(position.train_seconds, 1e-9), 1),
+        "seed_strategy": axis.strategy,
+        "versions": provenance.versions(),
+        "commit": commit,
+        "diff": diff,
+        "data": dataset.files,
+        "data_notes": list(dataset.notes),
+        "artifacts": dataset.artifact_hashes,
+        "device": provenance.device(jax.local_devices(), available_cores()),
+    }
+
+
+def forward_flops(programs: Programs, dataset: Dataset, state: TrainState, batch_size: int) -> float:
+    """Operations of the forward pass per training example, over the padded shapes of all buckets."""
+    params = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state.params)
+    train = dataset.splits["train"]
+    total = 0.0
+    for bucket in train.buckets:
+        batch = take_rows(bucket, bucket.arrays, np.zeros(batch_size, np.int32))
+        flops = count_flops(lambda p, b: nnx.merge(programs.graph, p)(b, key=None), params, batch)
+        total += flops / batch_size * bucket.size
+    return total / train.size
