@@ -215,7 +215,7 @@ class Loop:
         )
         at.evaluations += 1
         self._log.write(
-            {**self._row(), "seed": seed, "split": "validation", "seconds": self._seconds(), **score}
+            {**self._row(), "seed": seed, "split": "validation", "seconds": round(at.train_seconds, 3), **score}
             for seed, score, running in zip(self._seeds, scores, active, strict=True)
             if running
         )
