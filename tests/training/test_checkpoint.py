@@ -213,7 +213,7 @@ def test_a_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with opened(tmp_path) as checkpoints:
         checkpoints.save(1, state(1), {})
     monkeypatch.undo()
-    with opened(tmp_path) as checkpoints, pytest.raises(CheckpointError, match="format 2 .* up to 1; update grux"):
+    with opened(tmp_path) as checkpoints, pytest.raises(CheckpointError, match=r"format 2 .* up to 1; update grux"):
         checkpoints.restore(state(0))
 
 
