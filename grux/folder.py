@@ -1,7 +1,9 @@
 """The folder of one run: who may write it, and what is in it before and after the training."""
 
+import contextlib
 import datetime
 import os
+import secrets
 import shutil
 import socket
 from pathlib import Path
@@ -79,22 +81,39 @@ class RunFolder:
             write_atomic(folder / Path(name).name, content)
 
     def _take_lock(self) -> None:
-        content = {"pid": os.getpid(), "host": socket.gethostname()}
-        for _ in range(2):
-            try:
-                with open(self._lock, "x", encoding="utf-8") as file:
-                    file.write(f'{{"pid": {content["pid"]}, "host": "{content["host"]}"}}\n')
-                return
-            except FileExistsError:
-                owner = _owner(self._lock)
-                if owner is None or (owner["host"] == content["host"] and not _alive(owner["pid"])):
-                    self._lock.unlink(missing_ok=True)  # its process died without a word
-                    continue
-                raise UsageError(
-                    f"{self.path} is being written by process {owner['pid']} on {owner['host']}; wait for it, or "
-                    f"remove {self._lock} if that process is no longer there."
-                ) from None
+        # Written first and linked then: whoever sees the lock sees its owner too.
+        mine = self.path / f"lock-{os.getpid()}-{secrets.token_hex(4)}"
+        write_json(mine, {"pid": os.getpid(), "host": socket.gethostname()})
+        try:
+            for _ in range(3):
+                try:
+                    os.link(mine, self._lock)
+                    return
+                except FileExistsError:
+                    self._clear_dead_lock()
+        finally:
+            mine.unlink(missing_ok=True)
         raise UsageError(f"{self.path} is being started by another process at this moment; try again.")
+
+    def _clear_dead_lock(self) -> None:
+        """Remove a lock whose process died without a word; raise UsageError where the process may be alive."""
+        owner = _owner(self._lock)
+        if owner is not None and (owner["host"] != socket.gethostname() or _alive(owner["pid"])):
+            raise UsageError(
+                f"{self.path} is being written by process {owner['pid']} on {owner['host']}; wait for it, or remove "
+                f"{self._lock} if that process is no longer there."
+            )
+        # Of several that find a dead lock one gets to move it; what it moved is looked at again before it is dropped,
+        # since a fresh lock may have taken the place in between.
+        aside = self._lock.with_name(f"{self._lock.name}-dead-{os.getpid()}-{secrets.token_hex(4)}")
+        try:
+            os.rename(self._lock, aside)
+        except FileNotFoundError:
+            return
+        if _owner(aside) != owner:
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, self._lock)
+        aside.unlink(missing_ok=True)
 
 
 def _owner(lock: Path) -> dict[str, Any] | None:

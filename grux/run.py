@@ -102,7 +102,7 @@ def _run(
         restored = checkpoints.restore(axis.real(state))
         place.write_artifacts(dataset.artifacts)
         rewind(place.path, restored[0] if restored else -1)
-        log = MetricsLog(place.path, tensorboard=config["tensorboard"])
+        log = MetricsLog(place.path, tensorboard=config["tensorboard"], after=restored[0] if restored else None)
         try:
             loop = Loop(
                 programs=programs,

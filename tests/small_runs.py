@@ -1,4 +1,4 @@
-"""Small trainings: a recall task of a few examples, the parts of its run, and whole runs as `grux train` starts them."""
+"""Small trainings: a recall task of a few examples, the parts of its run, and whole runs as the command starts them."""
 
 import json
 from dataclasses import dataclass

@@ -5,6 +5,7 @@ from typing import Any
 
 from grux.results.statistics import summarise
 from grux.results.units import Unit, decimals_for, direction
+from grux.training.progress import duration
 
 
 def closing_line(title: str, record: dict[str, Any], folder: Path) -> str:
@@ -14,7 +15,7 @@ def closing_line(title: str, record: dict[str, Any], folder: Path) -> str:
     scores = [values[metric] for values in kept if metric in values]
     lost = sum(row["status"] == "diverged" for row in rows)
     diverged = f" ({lost} of {len(rows)} diverged)" if lost else ""
-    return f"{title}: {_result(metric, scores, record)}{diverged} in {_seconds(record)}; {folder}"
+    return f"{title}: {_result(metric, scores, record)}{diverged} in {duration(record['seconds']['total'])}; {folder}"
 
 
 def _result(metric: str, scores: list[float], record: dict[str, Any]) -> str:
@@ -27,10 +28,3 @@ def _result(metric: str, scores: list[float], record: dict[str, Any]) -> str:
     spread = "" if width is None else f" ± {unit.number(width)}"
     seeds = "one seed" if summary.n == 1 else f"{summary.n} seeds"
     return f"test {name} {unit.number(summary.mean)}{spread}{percent} over {seeds}"
-
-
-def _seconds(record: dict[str, Any]) -> str:
-    seconds = round(record["seconds"]["total"])
-    if seconds < 60:
-        return f"{seconds} s"
-    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds < 3600 else f"{seconds / 3600:.1f} h"

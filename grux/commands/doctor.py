@@ -78,8 +78,9 @@ def _devices(problems: list[str]) -> None:
         return
     for device in devices:
         _line(f"{device.platform}:{device.id}", device.device_kind)
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    _line("cores", affinity)
+    from grux.training.seeds import available_cores
+
+    _line("cores", available_cores())
 
 
 def _folders(problems: list[str]) -> None:

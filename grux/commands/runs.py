@@ -13,7 +13,7 @@ from grux.results.select import matching
 EPILOG_CHOICE = """\
 Which runs:
   RUN               a run folder, or a folder with runs below it; without one, all below --runs
-  experiment=NAME   the runs of one experiment, <runs>/NAME
+  experiment=NAME   the runs of one group, <runs>/NAME; group=NAME says the same
   key=value         only runs with this choice or config value: arch=gru,lstm  model.features=64
 """
 
@@ -43,7 +43,7 @@ def chosen(choice: Sequence[str], root: str, *, some: bool = True) -> list[Run]:
         key, equals, value = word.partition("=")
         if not equals or Path(word).exists():
             paths.append(_path(word, root))
-        elif key == "experiment":
+        elif key in ("experiment", "group"):
             paths += [_experiment(name, root) for name in value.split(",")]
         else:
             filters.append(word)

@@ -25,7 +25,7 @@ def run(arguments: Sequence[str]) -> int:
 
     parser = get_args_parser()
     parser.prog, parser.error = "grux train", Parser.error.__get__(parser)
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)  # a flag may stand between overrides
     for flag in ("config_path", "config_name", "experimental_rerun"):
         if getattr(given, flag) is not None:
             raise UsageError(

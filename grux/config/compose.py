@@ -125,12 +125,6 @@ def expand(overrides: Sequence[str], *, config_dir: str | Path | None = None, sw
     return jobs
 
 
-def is_sweep(overrides: Sequence[str]) -> bool:
-    """Whether one of the overrides has several values (`arch=gru,lstm`)."""
-    with _hydra() as hydra, explained(overrides, hydra):
-        return any(override.is_sweep_override() for override in _parse(overrides, hydra))
-
-
 def plugins_of(overrides: Sequence[str]) -> tuple[str, ...]:
     """The packages that the command line admits by `plugins=[mylab]`; a yaml file cannot admit any."""
     with _hydra() as hydra, explained(overrides, hydra):

@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from grux.config.settings import WITHOUT_EFFECT_ON_RESULTS
+from grux.results.select import WITHOUT_EFFECT
 
 MAX_SLUG = 60
 """Characters; file systems allow 255 bytes, a table column less."""
@@ -13,7 +13,7 @@ MAX_SLUG = 60
 
 def run_id(config: dict[str, Any], choices: dict[str, str]) -> str:
     """ "gru-sst2-1a2b3c4d": arch and data, and a hash of every setting that can change a result."""
-    relevant = {key: value for key, value in config.items() if key not in WITHOUT_EFFECT_ON_RESULTS}
+    relevant = {key: value for key, value in config.items() if key not in WITHOUT_EFFECT}
     text = json.dumps(_canonical(relevant), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return f"{slug(choices.get('arch', 'run'), choices.get('data', ''))}-{digest}"

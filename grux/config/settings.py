@@ -40,11 +40,6 @@ class Settings(TypedDict):
 SETTINGS = get_type_hints(Settings, include_extras=True)
 """Name -> annotation."""
 
-WITHOUT_EFFECT_ON_RESULTS = frozenset(
-    {"group", "runs", "run_dir", "force", "tensorboard", "progress", "plugins", "checkpoint_every", "max_to_keep"}
-)
-"""Settings that say where and how a run is written; they are no part of its identity."""
-
 GIVEN = {
     "arch": frozenset({"in_features", "features", "rngs"}),
     "model": frozenset({"info", "layer", "rngs", "in_features"}),

@@ -90,7 +90,10 @@ class _Vocabulary(Tokenizer):
 
 
 class Words(_Vocabulary):
-    """Words and punctuation marks; a token glued to the one before carries a joiner, so decoding is exact."""
+    """Words and punctuation marks; a token glued to the one before carries a joiner.
+
+    Decoding gives the text back but for runs of blanks, which become one.
+    """
 
     kind = "words"
 

@@ -9,11 +9,12 @@ from typing import Any
 from grux.errors import UsageError
 from grux.results.record import Run
 
-# Keys that say how and where a run is carried out; the scores do not depend on them.
-NEUTRAL = frozenset(
-    {"experiment", "group", "runs", "run_dir", "force", "tensorboard", "progress", "plugins", "hydra"}
-    | {"checkpoint_every", "max_to_keep", "seed_strategy"}
+# Settings that say where and how a run is written: no part of its identity.
+WITHOUT_EFFECT = frozenset(
+    {"group", "runs", "run_dir", "force", "tensorboard", "progress", "plugins", "checkpoint_every", "max_to_keep"}
 )
+# With these the scores are the same to float tolerance, which is another run but not another thing to compare.
+NEUTRAL = WITHOUT_EFFECT | {"experiment", "hydra", "seed_strategy"}
 # Runs that differ in these alone are more seeds of the same thing.
 SEEDS = frozenset({"seeds", "first_seed"})
 

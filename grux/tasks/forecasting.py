@@ -29,14 +29,8 @@ class Forecasting(Task):
     higher_is_better = False
 
     def __init__(self, *, info: Info, loss: Literal["mse", "mae"], selection: Literal["mse", "mae", "mase"]):
-        """`loss`: the error that training minimises. Raises UsageError where the window is shorter than a season."""
+        """`loss`: the error that training minimises."""
         super().__init__(info=info, selection=selection)
-        window, season = info.window or 0, info.season
-        if season is not None and window < season:
-            raise UsageError(
-                f"window={window} is shorter than a season of data={info.name} ({season} steps), so there is no "
-                f"seasonal naive forecast to compare with; choose a window of at least {season}."
-            )
         if selection == "mase" and info.mase_scale is None:
             raise UsageError(f"task.selection=mase needs a season, but data={info.name} names none; choose mse or mae.")
         if info.mase_scale is not None and not all(0 < scale < np.inf for scale in info.mase_scale):
@@ -59,11 +53,14 @@ class Forecasting(Task):
         return sums
 
     def baselines(self, batch: Batch) -> dict[str, jax.Array]:
-        """`last_value` repeats the last real row, `seasonal_naive` the last season (again and again if S is longer)."""
+        """`last_value` repeats the last real row, `seasonal_naive` the last season (again and again if S is longer).
+
+        A window shorter than a season shows no whole season, so there is no `seasonal_naive` then.
+        """
         steps = jnp.arange(batch.targets.shape[1])[None, :]
         end = batch.mask.sum(1)[:, None]
         forecasts = {"last_value": _rows(batch.inputs, end - 1 + 0 * steps)}
-        if (season := self.info.season) is not None:
+        if (season := self.info.season) is not None and batch.inputs.shape[1] >= season:
             forecasts["seasonal_naive"] = _rows(batch.inputs, end - season + steps % season)
         return forecasts
 

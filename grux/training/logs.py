@@ -30,10 +30,13 @@ COORDINATES = frozenset({"step", "epoch", "seed", "split", "seconds"})
 class MetricsLog:
     """The lines of `metrics.jsonl`, with a copy to TensorBoard."""
 
-    def __init__(self, folder: Path, *, tensorboard: bool):
+    def __init__(self, folder: Path, *, tensorboard: bool, after: int | None = None):
+        """`after`: the step that a resumed run goes on from; TensorBoard then forgets what came later."""
         self._path = folder / "metrics.jsonl"
         self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115  (closed in close)
-        self._board = BoardWriter(folder / "events") if tensorboard else None
+        self._board = (
+            BoardWriter(folder / "events", purge_step=None if after is None else after + 1) if tensorboard else None
+        )
 
     def write(self, rows: Iterable[Row]) -> None:
         """Append rows; the lines are with the operating system when this returns."""
@@ -86,8 +89,9 @@ class BoardWriter:
     CAPACITY = 10_000
     PATIENCE = 5.0  # seconds to wait for the last events at the end of a run
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *, purge_step: int | None = None):
         self._folder = folder
+        self._purge_step = purge_step
         self._queue: queue.Queue = queue.Queue(self.CAPACITY)
         self._dropped = False
         self._thread = threading.Thread(target=self._work, name="tensorboard", daemon=True)
@@ -116,7 +120,7 @@ class BoardWriter:
         try:
             from tensorboardX import SummaryWriter  # here: its import costs as much as all of grux's commands
 
-            writer = SummaryWriter(str(self._folder))
+            writer = SummaryWriter(str(self._folder), purge_step=self._purge_step)
             while (item := self._queue.get()) is not None:
                 if item[0] == "scalars":
                     _, step, prefix, values = item

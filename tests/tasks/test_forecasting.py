@@ -91,9 +91,13 @@ def test_without_a_season_there_is_neither_mase_nor_a_seasonal_forecast():
     assert set(plain.baselines(data)) == {"last_value"}
 
 
+def test_a_window_without_a_whole_season_has_no_seasonal_forecast():
+    data = series_batch()
+    assert set(task(info=dataclasses.replace(INFO, season=24)).baselines(data)) == {"last_value"}
+    assert set(task(info=dataclasses.replace(INFO, season=6)).baselines(data)) == {"last_value", "seasonal_naive"}
+
+
 def test_impossible_choices_are_refused():
-    with pytest.raises(UsageError, match="at least 24"):
-        task(info=dataclasses.replace(INFO, season=24))
     with pytest.raises(UsageError, match="names none"):
         task(info=dataclasses.replace(INFO, season=None, mase_scale=None), selection="mase")
     with pytest.raises(DataError, match="never changes"):
