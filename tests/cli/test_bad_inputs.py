@@ -288,13 +288,6 @@ def test_bad_data_of_ones_own_are_a_data_error(capsys, monkeypatch, content: byt
     assert json.loads(status.read_text())["state"] == "failed"
 
 
-def test_a_window_shorter_than_a_season_is_refused(capsys, monkeypatch):
-    arguments = own_data(monkeypatch, csv(*ROWS))
-    refused_by = answer(capsys, *arguments, "data.window=1", "data.horizon=1", "batch_size=4")
-    assert refused_by[0] == 2 and "window=1 is shorter than a season" in refused_by[2]
-    assert not list(Path("runs/default").iterdir())  # a refused config leaves no failed run behind
-
-
 def test_a_model_or_device_that_does_not_fit_leaves_no_run_behind(capsys, monkeypatch):
     for words, sentence in (
         (("model=forecaster",), "model=forecaster needs"),
