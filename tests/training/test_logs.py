@@ -148,7 +148,7 @@ def test_a_hanging_writer_is_given_up(tmp_path: Path, monkeypatch: pytest.Monkey
     release = threading.Event()
 
     class Hanging:
-        def __init__(self, folder: str):
+        def __init__(self, folder: str, **_):
             release.wait(60)
 
         def add_scalar(self, *_): ...
