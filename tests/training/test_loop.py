@@ -8,6 +8,7 @@ from small_runs import lines, parts, train
 from grux.training import loop
 from grux.training.checkpoint import Checkpoints
 from grux.training.loop import Stopwatch, total_steps
+from grux.training.programs import Programs
 
 
 def test_total_steps():
@@ -39,6 +40,22 @@ def test_it_evaluates_and_saves_when_due(tmp_path: Path, monkeypatch: pytest.Mon
     assert train_steps == sorted(set(train_steps)) and train_steps[-1] == 21
     assert max(b - a for a, b in zip([0, *train_steps], [*train_steps, 21], strict=True)) <= 3
     assert record["seeds"][0]["steps"] == 21
+
+
+def test_every_example_is_seen_once_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also where evaluations cut chunks in two."""
+    seen: list[tuple[int, int]] = []
+    step = Programs.train
+
+    def watched(self, state, bucket, arrays, chunk, begin, end):
+        rows = chunk.index[0, begin:end].ravel()
+        seen.extend((chunk.bucket, int(row)) for row in rows if row >= 0)
+        return step(self, state, bucket, arrays, chunk, begin, end)
+
+    monkeypatch.setattr(Programs, "train", watched)
+    train("epochs=2", "eval_every=5", "steps_per_dispatch=3", folder=tmp_path / "run")
+    first, second = seen[:60], seen[60:]
+    assert len(set(first)) == 60 and sorted(first) == sorted(second) and first != second
 
 
 def test_nothing_runs_once_every_seed_has_stopped(tmp_path: Path):
