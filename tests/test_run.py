@@ -54,7 +54,7 @@ def test_the_record_is_whole(finished):
     seconds = record["seconds"]
     assert all(seconds[name] > 0 for name in ("compile", "train", "evaluate"))
     assert seconds["total"] == pytest.approx(sum(v for name, v in seconds.items() if name != "total"), abs=0.01)
-    assert record["wall_seconds_of_last_start"] > seconds["train"] and record["examples_per_second"] > 0
+    assert record["examples_per_second"] > 0
     assert record["versions"]["jax"] and record["versions"]["python"] and "grux" in record["versions"]
     assert record["commit"] is None or len(record["commit"]) == 40
     assert record["data"] == {} and record["artifacts"] == {} and record["data_notes"] == []
