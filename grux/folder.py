@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grux.errors import GruxError, StorageError, UsageError
-from grux.results.record import read_json, write_atomic, write_json
+from grux.results.record import is_gone, read_json, write_atomic, write_json
 
 
 class RunFolder:
@@ -98,7 +98,9 @@ class RunFolder:
     def _clear_dead_lock(self) -> None:
         """Remove a lock whose process died without a word; raise UsageError where the process may be alive."""
         owner = _owner(self._lock)
-        if owner is not None and (owner["host"] != socket.gethostname() or _alive(owner["pid"])):
+        # A process of this number that is not this one: after a reboot or in a container this one may have got it.
+        mine = {"pid": os.getpid(), "host": socket.gethostname()}
+        if owner is not None and owner != mine and not is_gone(owner):
             raise UsageError(
                 f"{self.path} is being written by process {owner['pid']} on {owner['host']}; wait for it, or remove "
                 f"{self._lock} if that process is no longer there."
@@ -122,16 +124,6 @@ def _owner(lock: Path) -> dict[str, Any] | None:
         return {"pid": int(content["pid"]), "host": str(content["host"])}
     except (GruxError, OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return pid != os.getpid()
 
 
 def now() -> str:

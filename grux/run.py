@@ -1,7 +1,6 @@
 """From a checked config to a finished run folder: the one function that knows all the parts."""
 
 import errno
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,13 @@ from grux.results.record import storage_error, write_atomic, write_json
 from grux.training.checkpoint import Checkpoints
 from grux.training.interrupts import StopFlag
 from grux.training.logs import MetricsLog, rewind
-from grux.training.loop import Loop, Pace, total_steps
+from grux.training.loop import Loop, Pace, Stopwatch, total_steps
 from grux.training.optimizers import make_optimizer
 from grux.training.platform import start_jax
 from grux.training.programs import Programs
 from grux.training.progress import Progress, make_progress
 from grux.training.record import make_record
-from grux.training.score import score, seed_rows
+from grux.training.score import score
 from grux.training.seeds import seed_axis
 
 STORAGE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
@@ -72,6 +71,9 @@ def _run(
     progress: Progress,
     stop: StopFlag,
 ) -> dict[str, Any]:
+    def stopped() -> bool:
+        return bool(stop)
+
     seeds = [config["first_seed"] + number for number in range(config["seeds"])]
     batch_size = config["batch_size"]
     axis = seed_axis(len(seeds), config["seed_strategy"])
@@ -121,7 +123,7 @@ def _run(
                 checkpoints=checkpoints,
                 log=log,
                 progress=progress,
-                stop=lambda: bool(stop),
+                stop=stopped,
                 on_checkpoint=lambda step: place.reached(step, steps),
             )
             if restored:
@@ -129,14 +131,26 @@ def _run(
                 state = loop.go_on(restored[1], restored[2])
             progress.start(title, loop.position.step, steps)
             state = loop.train(state)
-            tick, compiled = time.perf_counter(), programs.compile_seconds
-            scored = score(
-                programs, state, dataset, task, batch_size=batch_size, count=len(seeds), stop=lambda: bool(stop)
+            watch = Stopwatch(lambda: programs.compile_seconds)
+            scored = score(programs, state, dataset, task, batch_size=batch_size, count=len(seeds), stop=stopped)
+            loop.position.evaluate_seconds += watch.lap()
+            record = make_record(
+                run_id=run_id,
+                group=config["group"],
+                created=now(),
+                config=config,
+                choices=choices,
+                seeds=seeds,
+                batch_size=batch_size,
+                dataset=dataset,
+                task=task,
+                axis=axis,
+                programs=programs,
+                state=state,
+                position=loop.position,
+                scored=scored,
             )
-            compiled = programs.compile_seconds - compiled
-            at = loop.position
-            at.evaluate_seconds += time.perf_counter() - tick - compiled
-            rows = [row for row in seed_rows(state, seeds, scored) if row["status"] == "done"]
+            rows = [row for row in record["seeds"] if row["status"] == "done"]
             if rows:
                 mean = float(np.mean([row["scores"]["test"][task.primary] for row in rows]))
                 log.summary(_settings(config, choices), {f"test/{task.primary}": mean})
@@ -144,22 +158,7 @@ def _run(
             log.close()
     for name, texts in scored.examples.items():
         write_atomic(place.path / f"{name}_output.txt", "\n".join(texts) + "\n")
-    return make_record(
-        run_id=run_id,
-        group=config["group"],
-        created=now(),
-        config=config,
-        choices=choices,
-        seeds=seeds,
-        batch_size=batch_size,
-        dataset=dataset,
-        task=task,
-        axis=axis,
-        programs=programs,
-        state=state,
-        position=loop.position,
-        scored=scored,
-    )
+    return record
 
 
 def _settings(config: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import optax
 import yaml
 from flax import nnx
 
@@ -62,3 +63,20 @@ def evaluate(expression: str, **names: int) -> int:
 def lengths_mask(lengths: list[int], steps: int):
     """bool [B, T], true on the first `lengths[b]` steps."""
     return jnp.arange(steps)[None, :] < jnp.array(lengths)[:, None]
+
+
+def fitted(graph, state, task, data, *, steps: int, learning_rate: float):
+    """The state after `steps` of Adam on the mean loss of one batch."""
+    optimizer = optax.adam(learning_rate)
+
+    def objective(state):
+        total, count = task.loss(nnx.merge(graph, state)(data), data)
+        return total / count
+
+    def step(carry, _):
+        state, memory = carry
+        updates, memory = optimizer.update(jax.grad(objective)(state), memory)
+        return (optax.apply_updates(state, updates), memory), None
+
+    (state, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, length=steps))((state, optimizer.init(state)))
+    return state

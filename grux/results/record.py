@@ -23,7 +23,17 @@ from typing import Any
 from grux.errors import DataError, StorageError, UsageError
 from grux.results.schema import RECORD_FORMAT, is_shallow, problem_of_record, problem_of_status
 
-__all__ = ["RECORD_FORMAT", "Run", "find_runs", "plain", "read_json", "read_metrics", "write_atomic", "write_json"]
+__all__ = [
+    "RECORD_FORMAT",
+    "Run",
+    "find_runs",
+    "is_gone",
+    "plain",
+    "read_json",
+    "read_metrics",
+    "write_atomic",
+    "write_json",
+]
 
 WALK_DEPTH = 4  # root/experiment/run and room for one more level; a home folder given by mistake is not searched whole
 
@@ -264,16 +274,16 @@ def _state(record, record_problem, status, status_problem) -> tuple[str, str | N
     if state == "done":
         return "damaged", "its status.json says done, but result.json is missing: run it again with force=true"
     if state == "running":
-        if _is_gone(status):
+        if is_gone(status):
             return "interrupted", "its process is gone: it was killed; the same command goes on where it stopped"
         return "running", None
     kind = status.get("kind")
     return state, ": ".join(part for part in (kind, message) if part) or "no reason was written down"
 
 
-def _is_gone(status: dict[str, Any]) -> bool:
-    """Whether the process of a running run is certainly dead; one on another machine is believed to live."""
-    pid, host = status.get("pid"), status.get("host")
+def is_gone(owner: dict[str, Any]) -> bool:
+    """Whether the process {pid, host} is certainly dead; one on another machine is believed to live."""
+    pid, host = owner.get("pid"), owner.get("host")
     if pid is None or pid <= 0 or sys.platform == "win32" or (host and host != socket.gethostname()):
         return False
     try:

@@ -122,7 +122,7 @@ class Loop:
         """
         at, pace = self.position, self._pace
         self._programs.compile_seconds += at.compile_seconds
-        self._watch = Stopwatch(lambda: self._programs.compile_seconds)
+        self._watch.lap()  # what came before was no training
         active = bool(np.asarray(state.active).any())
         while active and at.step < pace.total_steps:
             chunks = epoch_plan(

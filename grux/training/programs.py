@@ -56,24 +56,20 @@ class Programs:
             return initial_state(seed, nnx.state(model), self._optimizer, self._task.selection_higher_is_better)
 
         states = self._call(
-            "initial", self._axis.over(one, (True,)), self._axis.place(self._axis.seeds(seeds), seeded=True)
+            "initial", lambda: self._axis.over(one, (True,)), self._axis.place(self._axis.seeds(seeds), seeded=True)
         )
         return dataclasses.replace(states, active=self._axis.place(self._axis.is_real(), seeded=True))
 
     def train(self, state: TrainState, bucket: Bucket, arrays: Any, chunk: Chunk, begin: int, end: int):
         """Steps begin..end-1 of a chunk: (state, {metric: float32 [S, K]}). The state given is used up."""
-        index = chunk.index
-        fill = self._axis.size - index.shape[0]
-        index = np.concatenate([index, np.repeat(index[-1:], fill, 0)]) if fill else index
-        function = self._axis.over(run_chunk(self._step, bucket, index.shape[1]), (True, False, True, False, False))
+        index = self._axis.filled(chunk.index)
         return self._call(
             ("train", chunk.bucket, index.shape),
-            function,
+            lambda: self._axis.over(run_chunk(self._step, bucket, index.shape[1]), (True, False, True, False, False)),
             state,
             arrays,
             self._axis.place(index, seeded=True),
-            self._axis.place(np.int32(begin), seeded=False),
-            self._axis.place(np.int32(end), seeded=False),
+            *self._whole(np.int32(begin), np.int32(end)),
             donate=(0,),
         )
 
@@ -84,14 +80,7 @@ class Programs:
             model = nnx.merge(self.graph, params)
             return _totals(lambda batch: self._task.metrics(model(batch, key=None), batch), batches, steps)
 
-        totals = None
-        for batches, steps, _ in chunks_of(split, batch_size):
-            key = ("evaluate", jax.tree.map(np.shape, batches))
-            function = self._axis.over(one, (True, False, False))
-            got = self._call(key, function, params, *self._whole(batches, np.int32(steps)))
-            got = jax.tree.map(lambda x: np.asarray(x, np.float64), got)
-            totals = got if totals is None else jax.tree.map(np.add, totals, got)
-        assert totals is not None
+        totals = self._summed("evaluate", lambda: self._axis.over(one, (True, False, False)), split, batch_size, params)
         return [self._task.summarise(_pick(totals, number)) for number in range(self._axis.count)]
 
     def baselines(self, split: Split, batch_size: int) -> dict[str, dict[str, float]]:
@@ -105,13 +94,8 @@ class Programs:
 
             return _totals(each, batches, steps)
 
-        totals = None
-        for batches, steps, _ in chunks_of(split, batch_size):
-            got = jax.tree.map(
-                np.asarray, self._call(("baselines", jax.tree.map(np.shape, batches)), run, batches, np.int32(steps))
-            )
-            totals = got if totals is None else jax.tree.map(np.add, totals, got)
-        return {name: self._task.summarise(sums) for name, sums in (totals or {}).items()}
+        totals = self._summed("baselines", lambda: run, split, batch_size)
+        return {name: self._task.summarise(sums) for name, sums in totals.items()}
 
     def decode(self, params: Any, split: Split, batch_size: int, max_length: int) -> list[list[np.ndarray]]:
         """Greedy outputs [seed][example id] as int arrays, of `max_length` tokens at most.
@@ -129,7 +113,8 @@ class Programs:
         outputs: list[list[np.ndarray]] = [[np.zeros(0, np.int32)] * split.size for _ in range(self._axis.count)]
         for batches, steps, ids in chunks_of(split, batch_size, capacity=1):
             key = ("decode", max_length, jax.tree.map(np.shape, batches))
-            tokens = np.asarray(self._call(key, self._axis.over(one, (True, False)), params, *self._whole(batches)))
+            made = self._call(key, lambda: self._axis.over(one, (True, False)), params, *self._whole(batches))
+            tokens = np.asarray(made)
             for step in range(steps):
                 for row, example in enumerate(ids[step]):
                     if example >= 0:
@@ -138,14 +123,28 @@ class Programs:
                             outputs[seed][example] = tokens[seed, step, row, :limit]
         return outputs
 
+    def _summed(
+        self, name: str, make: Callable[[], Callable], split: Split, batch_size: int, *first: Any
+    ) -> dict[str, Any]:
+        """What a program of (*first, batches, steps) adds up over a whole split, in float64 on the host."""
+        totals = None
+        for batches, steps, _ in chunks_of(split, batch_size):
+            key = (name, jax.tree.map(np.shape, batches))
+            got = self._call(key, make, *first, *self._whole(batches, np.int32(steps)))
+            got = jax.tree.map(lambda x: np.asarray(x, np.float64), got)
+            totals = got if totals is None else jax.tree.map(np.add, totals, got)
+        assert totals is not None  # no split is empty
+        return totals
+
     def _whole(self, *trees: Any) -> tuple:
         return tuple(self._axis.place(tree, seeded=False) for tree in trees)
 
-    def _call(self, key: Any, function: Callable, *args: Any, donate: tuple[int, ...] = ()) -> Any:
+    def _call(self, key: Any, make: Callable[[], Callable], *args: Any, donate: tuple[int, ...] = ()) -> Any:
+        """The program of this key on `args`; `make` gives its function the first time."""
         # Keys hold shapes as tuples inside a Batch, which hash by value.
         if key not in self._compiled:
             start = time.perf_counter()
-            self._compiled[key] = jax.jit(function, donate_argnums=donate).lower(*args).compile()
+            self._compiled[key] = jax.jit(make(), donate_argnums=donate).lower(*args).compile()
             self.compile_seconds += time.perf_counter() - start
         return self._compiled[key](*args)
 
@@ -157,8 +156,8 @@ def keep_best(
 
     A seed stops when `patience` evaluations in a row brought nothing better.
     """
-    values = np.concatenate([values, np.full(axis.size - len(values), np.nan)]).astype(np.float32)
-    return _keep_best(state, axis.place(values, seeded=True), higher_is_better, patience)
+    placed = axis.place(axis.filled(values.astype(np.float32)), seeded=True)  # fillers are inactive: never better
+    return _keep_best(state, placed, higher_is_better, patience)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3), donate_argnums=0)

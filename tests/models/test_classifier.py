@@ -5,9 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from flax import nnx
+from support import fitted
 
 from grux.batch import Batch, Info
 from grux.cells.gru import GRUCell
@@ -112,18 +112,7 @@ def test_it_learns_the_first_token(pooling):
     task = Classification(info=TOKENS, label_smoothing=0.0, selection="accuracy")
     net = model(pooling=pooling)
     graph, state = nnx.split(net)
-    optimizer = optax.adam(0.02)
-
-    def objective(state):
-        total, count = task.loss(nnx.merge(graph, state)(data), data)
-        return total / count
-
-    def step(carry, _):
-        state, memory = carry
-        updates, memory = optimizer.update(jax.grad(objective)(state), memory)
-        return (optax.apply_updates(state, updates), memory), None
-
-    (state, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, length=120))((state, optimizer.init(state)))
+    state = fitted(graph, state, task, data, steps=120, learning_rate=0.02)
     scores = task.summarise(task.metrics(nnx.merge(graph, state)(data), data))
     assert scores["accuracy"] > 0.95
 

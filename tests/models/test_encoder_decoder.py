@@ -5,9 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from flax import nnx
+from support import fitted
 
 from grux.batch import BOS, EOS, PAD, Batch, Info
 from grux.cells.elman import ElmanCell
@@ -230,18 +230,7 @@ def test_it_learns_to_reverse(kind):
     data = Batch(*map(jnp.asarray, (inputs, inputs > 0, targets, targets > 0)))
     task = Translation(info=info, label_smoothing=0.0, selection="loss")
     graph, state = nnx.split(model(info=info, attention=kind, embedding=16, features=32, bidirectional=True))
-    optimizer = optax.adam(0.01)
-
-    def objective(state):
-        total, count = task.loss(nnx.merge(graph, state)(data), data)
-        return total / count
-
-    def step(carry, _):
-        state, memory = carry
-        updates, memory = optimizer.update(jax.grad(objective)(state), memory)
-        return (optax.apply_updates(state, updates), memory), None
-
-    (state, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, length=250))((state, optimizer.init(state)))
+    state = fitted(graph, state, task, data, steps=250, learning_rate=0.01)
     written = decode(nnx.merge(graph, state), data, 5)
     assert (np.asarray(written) == targets).all(1).mean() > 0.95
 

@@ -5,9 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from flax import nnx
+from support import fitted
 
 from grux.batch import Batch, Info
 from grux.cells.gru import GRUCell
@@ -104,18 +104,7 @@ def test_it_learns_a_sine(channels):
     data = Batch(jnp.asarray(wave[:, :8]), ones[:, :8], jnp.asarray(wave[:, 8:]), ones[:, 8:])
     task = Forecasting(info=INFO, loss="mse", selection="mse")
     graph, state = nnx.split(model(channels=channels, normalise="last"))
-    optimizer = optax.adam(0.02)
-
-    def objective(state):
-        total, count = task.loss(nnx.merge(graph, state)(data), data)
-        return total / count
-
-    def step(carry, _):
-        state, memory = carry
-        updates, memory = optimizer.update(jax.grad(objective)(state), memory)
-        return (optax.apply_updates(state, updates), memory), None
-
-    (state, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, length=200))((state, optimizer.init(state)))
+    state = fitted(graph, state, task, data, steps=200, learning_rate=0.02)
     naive = task.summarise(task.metrics(task.baselines(data)["last_value"], data))["mse"]
     assert task.summarise(task.metrics(nnx.merge(graph, state)(data), data))["mse"] < 0.05 * naive
 
