@@ -78,9 +78,12 @@ def _devices(problems: list[str]) -> None:
         return
     for device in devices:
         _line(f"{device.platform}:{device.id}", device.device_kind)
-    from grux.training.seeds import available_cores
+    from grux.engine.kernels.build import problem
+    from grux.provenance import available_cores
 
     _line("cores", available_cores())
+    # Without them everything runs, only slower: no problem that would stop a run.
+    _line("CPU kernels", problem() or "here: strategy=native")
 
 
 def _folders(problems: list[str]) -> None:

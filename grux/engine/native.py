@@ -12,7 +12,6 @@ little memory.
 """
 
 import functools
-import os
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +22,7 @@ from grux.cells.gru import GRUCell
 from grux.cells.lstm import LSTMCell
 from grux.engine.gated import shift
 from grux.engine.kernels.build import kernels
+from grux.provenance import available_cores
 from grux.shapes import Array, Bool, Float
 
 # Name in the library, arrays that the forward pass saves, and which delta is that of each gate's recurrent side.
@@ -31,6 +31,18 @@ KERNELS: dict[type[Cell], tuple[str, int, tuple[int, ...]]] = {
     GRUCell: ("gru", 4, (0, 1, 3)),
     LSTMCell: ("lstm", 4, (0, 1, 2, 3)),
 }
+
+
+def why_not_native(cell: Cell, p: Gates, carry: Carry) -> str | None:
+    """What keeps this call from the kernels, in a sentence; None where nothing does but that they may be missing."""
+    if type(cell) not in KERNELS:
+        return f"there is no kernel for {type(cell).__name__}."
+    types = {str(x.dtype) for x in (*p, *carry, cell.w_hh[...])}
+    if types != {"float32"}:
+        return f"its kernels are for float32 and this is {' and '.join(sorted(types - {'float32'}))}."
+    if jax.default_backend() != "cpu":
+        return f"its kernels are for the CPU and this is {jax.default_backend()}."
+    return None
 
 
 def native(
@@ -58,7 +70,7 @@ def _native(kind: type[Cell], reverse: bool, p, w_hh, b_hh, carry, mask):
 
 def _forward(kind: type[Cell], reverse: bool, p, w_hh, b_hh, carry, mask, *, save: bool):
     name, saved, _ = KERNELS[kind]
-    step, row = like(p[0]), like(carry[0])
+    step, row = _like(p[0]), _like(carry[0])
     every = len(carry) if save else 1
     results = [step] * every + [row] * len(carry) + [step] * (saved if save else 0)
     first = 3 + len(carry)  # the arguments w_hh, bias, mask and the carries come before the projections
@@ -70,7 +82,7 @@ def _forward(kind: type[Cell], reverse: bool, p, w_hh, b_hh, carry, mask, *, sav
         input_output_aliases={first + g: every + len(carry) + g for g in over},
     )
     bias = jnp.stack([jnp.zeros(w_hh.shape[-1], w_hh.dtype) if b is None else b for b in b_hh])
-    return call(w_hh, bias, _steps(mask), *carry, *p, reverse=reverse, save=save, cores=_cores())
+    return call(w_hh, bias, _steps(mask), *carry, *p, reverse=reverse, save=save, cores=available_cores())
 
 
 def _native_forward(kind: type[Cell], reverse: bool, p, w_hh, b_hh, carry, mask):
@@ -84,7 +96,7 @@ def _native_backward(kind: type[Cell], reverse: bool, residuals, cotangents):
     w_hh, b_hh, first, mask, carries, saved = residuals
     dy, dlast = cotangents
     name, _, sides = KERNELS[kind]
-    step, row = like(dy), like(first[0])
+    step, row = _like(dy), _like(first[0])
     count = max(sides) + 1
     before = 2 + 2 * len(first)  # w_hh, mask, first carries, all carries
     call = jax.ffi.ffi_call(
@@ -93,7 +105,7 @@ def _native_backward(kind: type[Cell], reverse: bool, residuals, cotangents):
         vmap_method="sequential",
         input_output_aliases={before + i: i for i in range(len(saved))},
     )
-    results = call(w_hh, _steps(mask), *first, *carries, *saved, dy, *dlast, reverse=reverse, cores=_cores())
+    results = call(w_hh, _steps(mask), *first, *carries, *saved, dy, *dlast, reverse=reverse, cores=available_cores())
     delta, dfirst = results[:count], tuple(results[count:])
     past = shift(carries[0], first[0], reverse)
     dw = jnp.stack([jnp.einsum("tbh,tbk->hk", past, delta[side]) for side in sides])
@@ -104,13 +116,9 @@ def _native_backward(kind: type[Cell], reverse: bool, residuals, cotangents):
 _native.defvjp(_native_forward, _native_backward)
 
 
-def like(x: Array) -> jax.ShapeDtypeStruct:
+def _like(x: Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(x.shape, x.dtype)
 
 
 def _steps(mask: Bool[Array, "T B"] | None) -> Array:
     return jnp.zeros((0, 0), jnp.bool_) if mask is None else mask
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))

@@ -5,21 +5,26 @@ strategy walks through time:
 
     sequential   any cell; plain autodiff; the reference
     gated        every `GatedCell`; one custom backward pass
-    auto         gated where the cell allows it, else sequential
+    native       GRU, LSTM and tanh RNN in float32 on CPU; a compiled kernel with the same backward pass
+    auto         the fastest of these that can run the cell here
 """
 
+import functools
+import logging
 from typing import Literal
 
 import jax.numpy as jnp
 
-from grux.cells.base import Carry, Cell, GatedCell
+from grux.cells.base import Carry, Cell, GatedCell, Gates
 from grux.engine.gated import gated
+from grux.engine.kernels.build import problem
 from grux.engine.masking import silence
+from grux.engine.native import KERNELS, native, why_not_native
 from grux.engine.sequential import sequential
 from grux.errors import UsageError
 from grux.shapes import Array, Bool, Float
 
-Strategy = Literal["auto", "sequential", "gated"]
+Strategy = Literal["auto", "sequential", "gated", "native"]
 
 
 def run(
@@ -39,27 +44,53 @@ def run(
 
     Raises UsageError if a strategy was asked for that cannot run this cell: it never falls back silently.
     """
-    chosen = choose(cell, strategy)
     p = cell.project(jnp.swapaxes(x, 0, 1))
     steps = None if mask is None else mask.T
     carry = cell.initial_carry(x.shape[0]) if carry is None else carry
-    if chosen == "gated":
-        assert isinstance(cell, GatedCell)
-        y, carry = gated(cell, p, carry, steps, reverse)
-        y = silence(steps, y)
-    else:
+    chosen = choose(cell, strategy)
+    if chosen in ("auto", "native"):
+        chosen = _native_or_gated(cell, p, carry, asked=chosen == "native")
+    if chosen == "sequential":
         y, carry = sequential(cell, p, carry, steps, reverse)
+    else:
+        assert isinstance(cell, GatedCell)
+        y, carry = (native if chosen == "native" else gated)(cell, p, carry, steps, reverse)
+        y = silence(steps, y)
     return jnp.swapaxes(y, 0, 1).astype(x.dtype), carry
 
 
 def choose(cell: Cell | type[Cell], strategy: Strategy) -> Strategy:
-    """The strategy that `auto` stands for; refuses one that cannot run the cell, or cells of that class."""
+    """Refuse a strategy that cannot run the cell (or cells of that class); what `auto` leaves open stays `auto`."""
     kind = cell if isinstance(cell, type) else type(cell)
-    if strategy == "auto":
-        return "gated" if issubclass(kind, GatedCell) else "sequential"
-    if strategy == "gated" and not issubclass(kind, GatedCell):
+    if issubclass(kind, GatedCell):
+        if strategy == "native" and kind not in KERNELS:
+            known = ", ".join(sorted(known.__name__ for known in KERNELS))
+            raise UsageError(
+                f"strategy=native has kernels for {known} and none for {kind.__name__}; choose strategy=gated or "
+                "strategy=auto."
+            )
+        return "gated" if strategy == "auto" and kind not in KERNELS else strategy
+    if strategy in ("gated", "native"):
         raise UsageError(
-            f"strategy=gated needs a cell that is elementwise but for h @ w_hh, and {kind.__name__} is not; "
+            f"strategy={strategy} needs a cell that is elementwise but for h @ w_hh, and {kind.__name__} is not; "
             "choose strategy=sequential or strategy=auto."
         )
-    return strategy
+    return "sequential"
+
+
+def _native_or_gated(cell: Cell, p: Gates, carry: Carry, *, asked: bool) -> Strategy:
+    """Only in a call are the platform and the type of the numbers known."""
+    refusal = why_not_native(cell, p, carry)
+    missing = None if refusal else problem()
+    if asked and (refusal or missing):
+        raise UsageError(
+            f"strategy=native cannot run here: {refusal or missing} Choose strategy=gated or strategy=auto."
+        )
+    if missing:
+        _say_once(f"{missing} Until then recurrent layers run by strategy=gated, at about half the speed.")
+    return "gated" if refusal or missing else "native"
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    logging.getLogger("grux").warning(message)

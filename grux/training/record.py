@@ -16,7 +16,7 @@ from grux.training.flops import count_flops
 from grux.training.loop import Position
 from grux.training.programs import Programs
 from grux.training.score import Scored, count_parameters, seed_rows
-from grux.training.seeds import SeedAxis, available_cores
+from grux.training.seeds import SeedAxis
 from grux.training.state import TrainState
 
 
@@ -84,7 +84,7 @@ def make_record(
         "data": dataset.files,
         "data_notes": list(dataset.notes),
         "artifacts": dataset.artifact_hashes,
-        "device": provenance.device(jax.local_devices(), available_cores()),
+        "device": provenance.device(jax.local_devices(), provenance.available_cores()),
     }
 
 

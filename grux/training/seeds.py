@@ -8,7 +8,6 @@
 All three give the same numbers to float tolerance.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from grux.errors import UsageError
+from grux.provenance import available_cores
 
 SeedStrategy = Literal["auto", "vmap", "map", "shard"]
 AXIS = "seeds"
@@ -107,10 +107,3 @@ def cpu_devices() -> int:
     Not fewer where a run has fewer seeds: it would then depend on its neighbours in a sweep on how a run is computed.
     """
     return min(available_cores(), MOST_CPU_DEVICES)
-
-
-def available_cores() -> int:
-    """Cores that this process may use (a container or a scheduler may allow fewer than the machine has)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

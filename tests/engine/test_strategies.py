@@ -157,7 +157,7 @@ def test_weight_gradient_is_formed_once_after_the_loop():
     cell = arch("gru")(in_features=4, features=8, rngs=nnx.Rngs(0)).cell
     graph, params = nnx.split(cell)
     x = jnp.ones((2, 6, 4))
-    jaxpr = jax.make_jaxpr(jax.grad(lambda p: run(nnx.merge(graph, p), x)[0].sum()))(params)
+    jaxpr = jax.make_jaxpr(jax.grad(lambda p: run(nnx.merge(graph, p), x, strategy="gated")[0].sum()))(params)
     loops = [e for e in jaxpr.jaxpr.eqns if e.primitive.name == "scan"]
     assert len(loops) == 2
     for loop in loops:

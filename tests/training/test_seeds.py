@@ -11,9 +11,10 @@ from small_runs import parts, same_bits
 
 from grux.data.batching import epoch_plan
 from grux.errors import UsageError
+from grux.provenance import available_cores
 from grux.training import seeds as seeds_module
 from grux.training.programs import Programs, keep_best
-from grux.training.seeds import SeedAxis, available_cores, cpu_devices, seed_axis
+from grux.training.seeds import SeedAxis, cpu_devices, seed_axis
 from grux.training.state import TrainState
 
 SEEDS = [7, 3, 12]

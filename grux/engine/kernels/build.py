@@ -8,6 +8,7 @@ once. Where there is no compiler nothing is lost but speed: the engine then stay
 import ctypes
 import functools
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -24,6 +25,8 @@ SOURCES = Path(__file__).parent
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 COMPILERS = ("g++", "clang++", "c++")
 TIME_LIMIT = 300  # seconds
+
+log = logging.getLogger("grux")
 
 
 class KernelsUnavailable(GruxError):
@@ -43,6 +46,7 @@ def kernels() -> ctypes.CDLL:
     path = folder / f"recurrence-{_fingerprint(compiler)}.so"
     try:
         if not path.exists():
+            log.warning("The CPU kernels are compiled for this machine, once; it takes some 15 seconds.")
             _compile(compiler, path)
         return ctypes.CDLL(str(path))
     except OSError as error:
@@ -51,6 +55,7 @@ def kernels() -> ctypes.CDLL:
         ) from error
 
 
+@functools.cache
 def problem() -> str | None:
     """Why the CPU kernels cannot be had, or None. Compiles them if that has not been done."""
     try:
