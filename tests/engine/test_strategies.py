@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jax.test_util import check_grads
 from support import ARCHS, arch, randomise
 
-from grux.cells.base import GatedCell
+from grux.cells.base import GatedCell, Noise
 from grux.engine.gated import dependencies
 from grux.engine.run import run
 from grux.errors import UsageError
@@ -23,6 +23,8 @@ def cell64(name):
 
 
 GATED = [name for name in ARCHS if isinstance(arch(name)(in_features=1, features=1, rngs=nnx.Rngs(0)).cell, GatedCell)]
+
+NOISY = [name for name in GATED if cell64(name).noise(jax.random.key(0), T, B) != Noise()]
 
 
 def inputs(cell, seed=0):
@@ -62,12 +64,12 @@ def test_equals_a_plain_loop(name, masked, reverse, float64):
         np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
-def value_and_gradients(cell, x, mask, carry, reverse, strategy):
+def value_and_gradients(cell, x, mask, carry, reverse, strategy, key=None):
     """A loss with a cotangent of its own on every output and on the final carry; gradients of everything."""
     graph, params = nnx.split(cell)
 
     def loss(params, x, carry):
-        y, last = run(nnx.merge(graph, params), x, mask=mask, carry=carry, reverse=reverse, strategy=strategy)
+        y, last = run(nnx.merge(graph, params), x, mask=mask, carry=carry, reverse=reverse, strategy=strategy, key=key)
         weigh = lambda a, f: (a * f(jnp.arange(a.size, dtype=a.dtype).reshape(a.shape))).sum()  # noqa: E731
         return weigh(y, jnp.cos) + sum(weigh(c, jnp.sin) for c in last)
 
@@ -83,6 +85,18 @@ def test_gated_equals_sequential_in_values_and_all_gradients(name, masked, rever
     mask = mask if masked else None
     expected = value_and_gradients(cell, x, mask, carry, reverse, "sequential")
     got = value_and_gradients(cell, x, mask, carry, reverse, "gated")
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", NOISY)
+def test_gated_equals_sequential_with_noise(name, reverse, float64):
+    cell = cell64(name)
+    x, mask, carry = inputs(cell)
+    key = jax.random.key(3)
+    expected = value_and_gradients(cell, x, mask, carry, reverse, "sequential", key)
+    got = value_and_gradients(cell, x, mask, carry, reverse, "gated", key)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
@@ -166,10 +180,12 @@ def test_weight_gradient_is_formed_once_after_the_loop():
         assert {e.outvars[0].aval.shape for e in products} == {(2, 8)}
 
 
-def test_a_strategy_that_cannot_run_is_refused():
+@pytest.mark.parametrize("strategy", ["gated", "linear", "associative", "chunked"])
+def test_a_strategy_that_cannot_run_is_refused(strategy):
     cell = arch("gru_reset_before")(in_features=2, features=2, rngs=nnx.Rngs(0)).cell
-    with pytest.raises(UsageError, match=r"strategy=gated .* GRUResetBeforeCell is not; choose strategy=sequential"):
-        run(cell, jnp.ones((1, 1, 2)), strategy="gated")
+    sentence = rf"strategy={strategy} needs .* GRUResetBeforeCell is not; choose strategy=sequential"
+    with pytest.raises(UsageError, match=sentence):
+        run(cell, jnp.ones((1, 1, 2)), strategy=strategy)
 
 
 def test_zero_gradient_on_padding():
