@@ -34,6 +34,8 @@ class Cell(nnx.Module):
 
     gates: int
     """G, the number of input projections."""
+    recurrent_gates: int | None = None
+    """R, the number of matrices over the past; as many as gates where None. With 0 there is no `w_hh`."""
     carries: int = 1
     """Arrays in the carry."""
 
@@ -50,7 +52,9 @@ class Cell(nnx.Module):
         self.features = features
         self.w_ih = nnx.Param(kernels(input_init, rngs, self.gates, in_features, features))
         self.b_ih = nnx.Param(jnp.zeros((self.gates, features), jnp.float32))
-        self.w_hh = nnx.Param(kernels(recurrent_init, rngs, self.gates, features, features))
+        recurrent = self.gates if self.recurrent_gates is None else self.recurrent_gates
+        if recurrent:
+            self.w_hh = nnx.Param(kernels(recurrent_init, rngs, recurrent, features, features))
 
     def project(self, x: Float[Array, "... D"]) -> Gates:
         """The input side of every gate, for any leading axes; in the type of x."""
@@ -64,7 +68,7 @@ class Cell(nnx.Module):
 
     def initial_carry(self, batch_size: int) -> Carry:
         """Zeros; float32, or float64 where the weights are."""
-        dtype = jnp.promote_types(self.w_hh[...].dtype, jnp.float32)
+        dtype = jnp.promote_types(self.w_ih[...].dtype, jnp.float32)
         return tuple(jnp.zeros((batch_size, self.features), dtype) for _ in range(self.carries))
 
     @abc.abstractmethod
@@ -76,27 +80,43 @@ class Cell(nnx.Module):
 class GatedCell(Cell):
     """A cell whose only matrix product over the past is `h @ w_hh`; the rest is elementwise.
 
-    `combine` is that rest. It must be elementwise and free of parameters: the engine differentiates it once for all
-    steps and needs no derivative written by hand.
+    `combine` is that rest. It must be elementwise and free of parameters but for the `vectors` that it is handed: the
+    engine differentiates it once for all steps and needs no derivative written by hand.
     """
 
     @staticmethod
     @abc.abstractmethod
     def combine(carry: Carry, p: Gates, r: Gates) -> Carry:
-        """Next carry from the carry, the projected input p and the recurrent side r = h @ w_hh + b_hh, per gate."""
+        """Next carry from the carry, the projected input p and the recurrent side r = h @ w_hh + b_hh, per gate.
+
+        A cell with vectors takes them as a fourth argument v, one array as wide as the carry for each.
+        """
         raise NotImplementedError
+
+    def recurrent_weights(self) -> Float[Array, "R H H"] | tuple[()]:
+        """w_hh; empty for a cell that has no matrix over the past."""
+        return () if self.recurrent_gates == 0 else self.w_hh[...]
 
     def recurrent_bias(self) -> tuple[Array | None, ...]:
         """The bias [H] of each gate's recurrent side, None where it would only repeat the bias of the input side."""
-        return (None,) * self.gates
+        return (None,) * len(self.recurrent_weights())
+
+    def vectors(self) -> tuple[Float[Array, "H"], ...]:
+        """Parameters of one number per unit that `combine` reads: peepholes, a diagonal recurrence."""
+        return ()
 
     def step(self, carry: Carry, p: Gates) -> tuple[Carry, Float[Array, "B H"]]:
-        r = recurrent_side(carry[0], self.w_hh[...], self.recurrent_bias(), p[0].dtype)
-        carry = self.combine(carry, p, r)
+        r = recurrent_side(carry[0], self.recurrent_weights(), self.recurrent_bias(), p[0].dtype)
+        carry = type(self).combine(carry, p, r, *spread(self.vectors(), carry))
         return carry, carry[0]
 
 
-def recurrent_side(h: Array, w_hh: Float[Array, "G H H"], bias: tuple[Array | None, ...], dtype) -> Gates:
+def spread(vectors: tuple[Array, ...], carry: Carry) -> tuple[Gates, ...]:
+    """What `combine` takes beyond (carry, p, r): the vectors in shape and type of the carry, or nothing at all."""
+    return (tuple(jnp.broadcast_to(v.astype(carry[0].dtype), carry[0].shape) for v in vectors),) if vectors else ()
+
+
+def recurrent_side(h: Array, w_hh: Float[Array, "R H H"] | tuple[()], bias: tuple[Array | None, ...], dtype) -> Gates:
     """h @ w_hh + b_hh for each gate, for any leading axes of h; products in `dtype`."""
     h = h.astype(dtype)
     sides = (matmul(h, w) for w in w_hh)
