@@ -136,6 +136,7 @@ def test_vmap_over_weights_equals_one_after_the_other(name):
     params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(nnx.state(c) for c in cells))
     x = jax.random.normal(jax.random.key(0), (B, T, D))
 
+    @jax.jit
     def gradient(params):
         return jax.grad(lambda p: (run(nnx.merge(graph, p), x)[0] ** 2).sum())(params)
 
@@ -152,6 +153,33 @@ def test_structural_zeros_of_the_lstm_stay_out_of_the_loop():
     assert hidden[0] == (False, True)  # h' reads h through r alone, and c
     assert memory[0] == (False, True)
     assert memory[1] == (True, True, True, False)  # c' does not know the output gate
+
+
+def test_a_dependence_is_seen_where_its_derivative_is_nearly_always_zero():
+    def combine(carry, p, r, v):
+        return (jax.nn.relu(p[0] - 1e6) * v[0], carry[1])
+
+    first, second = dependencies(combine, 2, 1, 0, 1)
+    assert first == ((False, False), (True,), (), (True,))
+    assert second == ((False, True), (False,), (), (False,))
+
+
+@pytest.mark.parametrize(("masked", "diagonals"), [(False, 2 + 7), (True, 3 + 7)])
+def test_the_backward_loop_of_the_lstm_reads_only_what_it_needs(masked, diagonals):
+    """By the memory h' and c', by four and three gates; with a mask, h' also by h, which padding hands on."""
+    graph, params = nnx.split(arch("lstm")(in_features=4, features=8, rngs=nnx.Rngs(0)).cell)
+    x, mask = jnp.ones((2, 6, 4)), jnp.ones((2, 6), bool) if masked else None
+    jaxpr = jax.make_jaxpr(jax.grad(lambda p: run(nnx.merge(graph, p), x, mask=mask)[0].sum()))(params)
+    _, loop = [e for e in jaxpr.jaxpr.eqns if e.primitive.name == "scan"]
+    read = len(loop.invars) - loop.params["num_consts"] - loop.params["num_carry"]
+    assert read == diagonals + 1  # and dy
+
+
+def test_a_cell_without_recurrent_matrices_has_no_product_in_its_loops():
+    graph, params = nnx.split(arch("indrnn")(in_features=4, features=8, rngs=nnx.Rngs(0)).cell)
+    jaxpr = jax.make_jaxpr(jax.grad(lambda p: run(nnx.merge(graph, p), jnp.ones((2, 6, 4)))[0].sum()))(params)
+    loops = [e for e in jaxpr.jaxpr.eqns if e.primitive.name == "scan"]
+    assert len(loops) == 2 and not any("dot_general" in str(loop.params["jaxpr"]) for loop in loops)
 
 
 def test_weight_gradient_is_formed_once_after_the_loop():
