@@ -98,8 +98,8 @@ class Cell(nnx.Module):
 class GatedCell(Cell):
     """A cell whose only matrix product over the past is `h @ w_hh`; the rest is elementwise.
 
-    `combine` is that rest. It must be elementwise and free of parameters: the engine differentiates it once for all
-    steps and needs no derivative written by hand.
+    `combine` is that rest. It must be elementwise and free of parameters but for the `vectors` that it is handed: the
+    engine differentiates it once for all steps and needs no derivative written by hand.
     """
 
     drops_candidate: bool = False
@@ -108,17 +108,28 @@ class GatedCell(Cell):
     @staticmethod
     @abc.abstractmethod
     def combine(carry: Carry, p: Gates, r: Gates) -> Carry:
-        """Next carry from the carry, the projected input p and the recurrent side r = h @ w_hh + b_hh, per gate."""
+        """Next carry from the carry, the projected input p and the recurrent side r = h @ w_hh + b_hh, per gate.
+
+        A cell with vectors takes them as a fourth argument v, one array as wide as the carry for each.
+        """
         raise NotImplementedError
+
+    def recurrent_weights(self) -> Float[Array, "R H H"] | tuple[()]:
+        """w_hh; empty for a cell that has no matrix over the past."""
+        return () if self.recurrent_gates == 0 else self.w_hh[...]
 
     def recurrent_bias(self) -> tuple[Array | None, ...]:
         """The bias [H] of each gate's recurrent side, None where it would only repeat the bias of the input side."""
-        return (None,) * self.gates
+        return (None,) * len(self.recurrent_weights())
+
+    def vectors(self) -> tuple[Float[Array, "H"], ...]:
+        """Parameters of one number per unit that `combine` reads: peepholes, a diagonal recurrence."""
+        return ()
 
     def step(self, carry: Carry, p: Gates, keep: Array | None = None) -> tuple[Carry, Float[Array, "B H"]]:
         past = carry[0] if keep is None else carry[0] * keep
-        r = recurrent_side(past, self.w_hh[...], self.recurrent_bias(), p[0].dtype)
-        carry = self.combine(carry, p, r)
+        r = recurrent_side(past, self.recurrent_weights(), self.recurrent_bias(), p[0].dtype)
+        carry = self.combine(carry, p, r, *spread(self.vectors(), carry))
         return carry, carry[0]
 
 
@@ -175,7 +186,12 @@ def dropped(candidate: Array, factors: Sequence[Array]) -> Array:
     return candidate * factors[0] if factors else candidate
 
 
-def recurrent_side(h: Array, w_hh: Float[Array, "G H H"], bias: tuple[Array | None, ...], dtype) -> Gates:
+def spread(vectors: tuple[Array, ...], carry: Carry) -> tuple[Gates, ...]:
+    """What `combine` takes beyond (carry, p, r): the vectors in shape and type of the carry, or nothing at all."""
+    return (tuple(jnp.broadcast_to(v.astype(carry[0].dtype), carry[0].shape) for v in vectors),) if vectors else ()
+
+
+def recurrent_side(h: Array, w_hh: Float[Array, "R H H"] | tuple[()], bias: tuple[Array | None, ...], dtype) -> Gates:
     """h @ w_hh + b_hh for each gate, for any leading axes of h; products in `dtype`."""
     h = h.astype(dtype)
     sides = (matmul(h, w) for w in w_hh)

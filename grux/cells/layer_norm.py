@@ -11,7 +11,7 @@ puts on an LSTM's memory before its output is left out, so that one file serves 
 
 The recurrent side is no longer linear in h: this runs by `sequential`. `LayerNormed` has to be the outermost wrapper.
 
-Parameters: inner + 2*G*H
+Parameters: inner + G*H + R*H
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from grux.arguments import PositiveInt
-from grux.cells.base import Carry, Cell, Gates, Noise, matmul, recurrent_side
+from grux.cells.base import Carry, Cell, Gates, Noise, matmul, recurrent_side, spread
 from grux.cells.wrappers import gated_inside
 from grux.shapes import Array, Float, Key
 
@@ -36,6 +36,7 @@ class LayerNormed(Cell):
         self.in_features = in_features
         self.features = features
         self.gates = self.cell.gates
+        self.recurrent_gates = self.cell.recurrent_gates
         self.carries = self.cell.carries
         self.scale_ih = nnx.Param(jnp.ones((self.gates, features), jnp.float32))
         self.scale_hh = nnx.Param(jnp.ones((len(self.cell.recurrent_bias()), features), jnp.float32))
@@ -55,12 +56,12 @@ class LayerNormed(Cell):
 
     def step(self, carry: Carry, p: Gates, keep: Array | None = None) -> tuple[Carry, Float[Array, "B H"]]:
         past = carry[0] if keep is None else carry[0] * keep
-        products = recurrent_side(past, self.cell.w_hh[...], (None,) * len(self.scale_hh[...]), p[0].dtype)
+        products = recurrent_side(past, self.cell.recurrent_weights(), (None,) * len(self.scale_hh[...]), p[0].dtype)
         r = tuple(
             _normed(product, scale) if bias is None else _normed(product, scale) + _widened(bias, product.ndim)
             for product, scale, bias in zip(products, self.scale_hh[...], self.cell.recurrent_bias(), strict=True)
         )
-        carry = self.cell.combine(carry, p, r)
+        carry = self.cell.combine(carry, p, r, *spread(self.cell.vectors(), carry))
         return carry, carry[0]
 
 

@@ -34,12 +34,9 @@ class GatedWrapper(GatedCell):
         self.in_features = cell.in_features
         self.features = cell.features
         self.gates = cell.gates
+        self.recurrent_gates = cell.recurrent_gates
         self.carries = cell.carries
         self.drops_candidate = cell.drops_candidate
-
-    @property
-    def w_hh(self):
-        return self.cell.w_hh
 
     @property
     def combine(self) -> Combine:
@@ -51,6 +48,12 @@ class GatedWrapper(GatedCell):
 
     def initial_carry(self, batch_size: int) -> Carry:
         return self.cell.initial_carry(batch_size)
+
+    def recurrent_weights(self) -> Float[Array, "R H H"] | tuple[()]:
+        return self.cell.recurrent_weights()
+
+    def vectors(self) -> tuple[Float[Array, "H"], ...]:
+        return self.cell.vectors()
 
     def recurrent_bias(self) -> tuple[Array | None, ...]:
         return self.cell.recurrent_bias()

@@ -18,8 +18,8 @@ from grux.shapes import Array, Bool, Float, Key
 class Recurrent(Layer):
     """A cell run from the first step to the last (`reverse`: from the last to the first).
 
-    The carry before the first step is zero or, with `initial_state=learned`, a parameter that starts at zero: one
-    vector [H] for each array of the carry, the same for all rows.
+    The carry before the first step is the cell's own, zeros, or with `initial_state=learned` a parameter that starts
+    there: one vector [H] for each array of the carry, the same for all rows.
     """
 
     def __init__(

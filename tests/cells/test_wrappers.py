@@ -106,7 +106,7 @@ def test_variational_dropout_uses_one_mask_at_every_step():
     for t in range(T):
         p = cell.project(X[:, t])
         past = expected[0] * keep
-        r = tuple(past @ w for w in cell.w_hh[...])
+        r = tuple(past @ w for w in cell.recurrent_weights())
         r = (*r[:2], r[2] + cell.cell.b_hn[...][None])
         expected = GRUCell.combine(expected, p, r)
     np.testing.assert_allclose(run(cell, X, carry=carry, key=KEY)[1][0], expected[0], atol=1e-5)
