@@ -8,16 +8,27 @@ Numbers: matrix products run in the type of the input (bfloat16 in, bfloat16 pro
 """
 
 import abc
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 from flax import nnx
 
 from grux.arguments import PositiveInt
 from grux.cells.initializers import Initializer, kernels
-from grux.shapes import Array, Float
+from grux.shapes import Array, Float, Key
 
 Gates = tuple[Array, ...]
 Carry = tuple[Array, ...]
+
+
+class Noise(NamedTuple):
+    """What training draws for one run of a cell. Most cells draw nothing, and evaluation never does."""
+
+    steps: Gates = ()
+    """Arrays [T, B, H] that follow the gates in the projection, so that the rest stays elementwise."""
+    keep: Array | None = None
+    """[B, H]: a factor of h before its product with w_hh, the same at every step."""
 
 
 def matmul(x: Array, w: Array) -> Array:
@@ -34,6 +45,8 @@ class Cell(nnx.Module):
 
     gates: int
     """G, the number of input projections."""
+    recurrent_gates: int | None = None
+    """R, the number of matrices over the past; as many as gates where None. With 0 there is no `w_hh`."""
     carries: int = 1
     """Arrays in the carry."""
 
@@ -50,7 +63,9 @@ class Cell(nnx.Module):
         self.features = features
         self.w_ih = nnx.Param(kernels(input_init, rngs, self.gates, in_features, features))
         self.b_ih = nnx.Param(jnp.zeros((self.gates, features), jnp.float32))
-        self.w_hh = nnx.Param(kernels(recurrent_init, rngs, self.gates, features, features))
+        recurrent = self.gates if self.recurrent_gates is None else self.recurrent_gates
+        if recurrent:
+            self.w_hh = nnx.Param(kernels(recurrent_init, rngs, recurrent, features, features))
 
     def project(self, x: Float[Array, "... D"]) -> Gates:
         """The input side of every gate, for any leading axes; in the type of x."""
@@ -64,39 +79,119 @@ class Cell(nnx.Module):
 
     def initial_carry(self, batch_size: int) -> Carry:
         """Zeros; float32, or float64 where the weights are."""
-        dtype = jnp.promote_types(self.w_hh[...].dtype, jnp.float32)
+        dtype = jnp.promote_types(self.w_ih[...].dtype, jnp.float32)
         return tuple(jnp.zeros((batch_size, self.features), dtype) for _ in range(self.carries))
 
+    def noise(self, key: Key, steps: int, batch_size: int) -> Noise:
+        """What one run over [T, B] draws in training."""
+        return Noise()
+
     @abc.abstractmethod
-    def step(self, carry: Carry, p: Gates) -> tuple[Carry, Float[Array, "B H"]]:
-        """From the carry and the projected input of one step to the next carry and the output."""
+    def step(self, carry: Carry, p: Gates, keep: Array | None = None) -> tuple[Carry, Float[Array, "B H"]]:
+        """From the carry and the projected input of one step to the next carry and the output.
+
+        `keep` is given only to cells whose `noise` draws one; the others leave it out.
+        """
         raise NotImplementedError
 
 
 class GatedCell(Cell):
     """A cell whose only matrix product over the past is `h @ w_hh`; the rest is elementwise.
 
-    `combine` is that rest. It must be elementwise and free of parameters: the engine differentiates it once for all
-    steps and needs no derivative written by hand.
+    `combine` is that rest. It must be elementwise and free of parameters but for the `vectors` that it is handed: the
+    engine differentiates it once for all steps and needs no derivative written by hand.
     """
+
+    drops_candidate: bool = False
+    """`combine` passes its candidate through `dropped`, with what follows the gates in p: recurrent dropout."""
 
     @staticmethod
     @abc.abstractmethod
     def combine(carry: Carry, p: Gates, r: Gates) -> Carry:
-        """Next carry from the carry, the projected input p and the recurrent side r = h @ w_hh + b_hh, per gate."""
+        """Next carry from the carry, the projected input p and the recurrent side r = h @ w_hh + b_hh, per gate.
+
+        A cell with vectors takes them as a fourth argument v, one array as wide as the carry for each.
+        """
         raise NotImplementedError
+
+    def recurrent_weights(self) -> Float[Array, "R H H"] | tuple[()]:
+        """w_hh; empty for a cell that has no matrix over the past."""
+        return () if self.recurrent_gates == 0 else self.w_hh[...]
 
     def recurrent_bias(self) -> tuple[Array | None, ...]:
         """The bias [H] of each gate's recurrent side, None where it would only repeat the bias of the input side."""
-        return (None,) * self.gates
+        return (None,) * len(self.recurrent_weights())
 
-    def step(self, carry: Carry, p: Gates) -> tuple[Carry, Float[Array, "B H"]]:
-        r = recurrent_side(carry[0], self.w_hh[...], self.recurrent_bias(), p[0].dtype)
-        carry = self.combine(carry, p, r)
+    def vectors(self) -> tuple[Float[Array, "H"], ...]:
+        """Parameters of one number per unit that `combine` reads: peepholes, a diagonal recurrence."""
+        return ()
+
+    def step(self, carry: Carry, p: Gates, keep: Array | None = None) -> tuple[Carry, Float[Array, "B H"]]:
+        past = carry[0] if keep is None else carry[0] * keep
+        r = recurrent_side(past, self.recurrent_weights(), self.recurrent_bias(), p[0].dtype)
+        carry = self.combine(carry, p, r, *spread(self.vectors(), carry))
         return carry, carry[0]
 
 
-def recurrent_side(h: Array, w_hh: Float[Array, "G H H"], bias: tuple[Array | None, ...], dtype) -> Gates:
+class LinearCell(Cell):
+    """A cell with h' = a * h + b, where a and b read the input only: all steps can be taken at once.
+
+    Real or complex. There is no product with the past, so there is no w_hh.
+    """
+
+    recurrent_gates = 0
+    space: Literal["plain", "log"] = "plain"
+    """log: `coefficients` gives log a and log b of positive a and b, and a parallel scan adds and multiplies there."""
+
+    def __init__(
+        self, *, in_features: PositiveInt, features: PositiveInt, input_init: Initializer = "glorot", rngs: nnx.Rngs
+    ):
+        super().__init__(in_features=in_features, features=features, input_init=input_init, rngs=rngs)
+
+    @abc.abstractmethod
+    def coefficients(self, p: Gates) -> tuple[Array, Array]:
+        """a and b (in log space their logarithms), both [..., H], from a projection in float32 or wider."""
+        raise NotImplementedError
+
+    def read(self, h: Array, p: Gates) -> Float[Array, "... H"]:
+        """The output of a step from its new state and its projection in the type of the input; h where not defined."""
+        return h
+
+    def state(self, carry: Carry) -> Array:
+        """h from the arrays of the carry, which are real."""
+        return carry[0]
+
+    def carry_of(self, h: Array) -> Carry:
+        """The inverse of `state`."""
+        return (h,)
+
+    def plain_coefficients(self, p: Gates) -> tuple[Array, Array]:
+        """a and b themselves, from a projection in any type."""
+        a, b = self.coefficients(wide(p))
+        return (jnp.exp(a), jnp.exp(b)) if self.space == "log" else (a, b)
+
+    def step(self, carry: Carry, p: Gates) -> tuple[Carry, Float[Array, "B H"]]:
+        a, b = self.plain_coefficients(p)
+        h = a * self.state(carry) + b
+        return self.carry_of(h), self.read(h, p)
+
+
+def wide(p: Gates) -> Gates:
+    """Gates in float32 or wider."""
+    return tuple(x.astype(jnp.promote_types(x.dtype, jnp.float32)) for x in p)
+
+
+def dropped(candidate: Array, factors: Sequence[Array]) -> Array:
+    """The candidate times its factor of dropout, where there is one."""
+    return candidate * factors[0] if factors else candidate
+
+
+def spread(vectors: tuple[Array, ...], carry: Carry) -> tuple[Gates, ...]:
+    """What `combine` takes beyond (carry, p, r): the vectors in shape and type of the carry, or nothing at all."""
+    return (tuple(jnp.broadcast_to(v.astype(carry[0].dtype), carry[0].shape) for v in vectors),) if vectors else ()
+
+
+def recurrent_side(h: Array, w_hh: Float[Array, "R H H"] | tuple[()], bias: tuple[Array | None, ...], dtype) -> Gates:
     """h @ w_hh + b_hh for each gate, for any leading axes of h; products in `dtype`."""
     h = h.astype(dtype)
     sides = (matmul(h, w) for w in w_hh)

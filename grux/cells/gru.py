@@ -16,15 +16,18 @@ import jax.numpy as jnp
 from flax import nnx
 
 from grux.arguments import PositiveInt
-from grux.cells.base import Carry, GatedCell, Gates
-from grux.cells.initializers import Initializer
+from grux.cells.base import Carry, GatedCell, Gates, dropped
+from grux.cells.initializers import Initializer, LongestTime, chrono_bias
 from grux.shapes import Array
+
+UPDATE_GATE = 1
 
 
 class GRUCell(GatedCell):
     """GRU, reset after the product; gates r, z, n; carry (h,)."""
 
     gates = 3
+    drops_candidate = True
 
     def __init__(
         self,
@@ -33,11 +36,15 @@ class GRUCell(GatedCell):
         features: PositiveInt,
         input_init: Initializer = "glorot",
         recurrent_init: Initializer = "orthogonal",
+        chrono: LongestTime | None = None,
         rngs: nnx.Rngs,
     ):
+        """`chrono`: the longest time in steps that the update gate is initialised for; None starts it half open."""
         super().__init__(
             in_features=in_features, features=features, input_init=input_init, recurrent_init=recurrent_init, rngs=rngs
         )
+        if chrono is not None:
+            self.b_ih[...] = self.b_ih[...].at[UPDATE_GATE].set(chrono_bias(rngs, features, chrono))
         self.b_hn = nnx.Param(jnp.zeros((features,), jnp.float32))
 
     def recurrent_bias(self) -> tuple[Array | None, ...]:
@@ -45,9 +52,9 @@ class GRUCell(GatedCell):
 
     @staticmethod
     def combine(carry: Carry, p: Gates, r: Gates) -> Carry:
-        (h,), (p_r, p_z, p_n), (r_r, r_z, r_n) = carry, p, r
+        (h,), (p_r, p_z, p_n, *factors), (r_r, r_z, r_n) = carry, p, r
         reset = jax.nn.sigmoid(p_r + r_r)
         update = jax.nn.sigmoid(p_z + r_z)
-        new = jnp.tanh(p_n + reset * r_n)
+        new = dropped(jnp.tanh(p_n + reset * r_n), factors)
         # n + z (h - n) is (1 - z) n + z h with one product less.
         return (new + update * (h - new),)

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 from flax import nnx
 
 from grux.arguments import PositiveInt
-from grux.cells.base import Carry, GatedCell, Gates
-from grux.cells.initializers import Initializer
+from grux.cells.base import Carry, GatedCell, Gates, dropped
+from grux.cells.initializers import Initializer, LongestTime, chrono_bias
 
 FORGET_BIAS = 1.0  # Jozefowicz et al. 2015, section 2.3: start by remembering
-FORGET_GATE = 1
+INPUT_GATE, FORGET_GATE = 0, 1
 
 
 class LSTMCell(GatedCell):
@@ -27,6 +27,7 @@ class LSTMCell(GatedCell):
 
     gates = 4
     carries = 2
+    drops_candidate = True
 
     def __init__(
         self,
@@ -36,18 +37,24 @@ class LSTMCell(GatedCell):
         input_init: Initializer = "glorot",
         recurrent_init: Initializer = "orthogonal",
         forget_bias: float = FORGET_BIAS,
+        chrono: LongestTime | None = None,
         rngs: nnx.Rngs,
     ):
+        """`chrono`: the longest time in steps that the gates are initialised for; it takes the place of forget_bias."""
         super().__init__(
             in_features=in_features, features=features, input_init=input_init, recurrent_init=recurrent_init, rngs=rngs
         )
-        self.b_ih[...] = self.b_ih[...].at[FORGET_GATE].set(jnp.float32(forget_bias))
+        if chrono is None:
+            self.b_ih[...] = self.b_ih[...].at[FORGET_GATE].set(jnp.float32(forget_bias))
+        else:
+            keep = chrono_bias(rngs, features, chrono)
+            self.b_ih[...] = self.b_ih[...].at[FORGET_GATE].set(keep).at[INPUT_GATE].set(-keep)
 
     @staticmethod
     def combine(carry: Carry, p: Gates, r: Gates) -> Carry:
-        (_, c), (p_i, p_f, p_g, p_o), (r_i, r_f, r_g, r_o) = carry, p, r
+        (_, c), (p_i, p_f, p_g, p_o, *factors), (r_i, r_f, r_g, r_o) = carry, p, r
         write = jax.nn.sigmoid(p_i + r_i)
         keep = jax.nn.sigmoid(p_f + r_f)
         show = jax.nn.sigmoid(p_o + r_o)
-        c = keep * c + write * jnp.tanh(p_g + r_g)
+        c = keep * c + write * dropped(jnp.tanh(p_g + r_g), factors)
         return show * jnp.tanh(c), c

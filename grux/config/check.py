@@ -142,10 +142,14 @@ def _check_node(node: dict[str, Any], group: str, path: str, plugins: tuple[str,
 
 def _check_strategy(node: dict[str, Any], group: str, path: str, plugins: tuple[str, ...]) -> None:
     """A cell run by a strategy that cannot run it is refused here, not after the data were fetched."""
-    cell = node.get("cell")
-    if not isinstance(cell, dict) or "_target_" not in cell or node.get("strategy") is None:
+    cell, path = node.get("cell"), f"{path}.cell"
+    if not isinstance(cell, dict) or "_target_" not in cell or node.get("strategy") in (None, "auto"):
         return
-    kind = resolve(cell["_target_"], group, f"{path}.cell._target_", plugins)
+    kind = resolve(cell["_target_"], group, f"{path}._target_", plugins)
+    # A function that makes a cell gives one of the kind of the cell that it wraps.
+    while not inspect.isclass(kind) and isinstance(cell.get("cell"), dict) and "_target_" in cell["cell"]:
+        cell, path = cell["cell"], f"{path}.cell"
+        kind = resolve(cell["_target_"], group, f"{path}._target_", plugins)
     from grux.cells.base import Cell
     from grux.engine.run import choose
 

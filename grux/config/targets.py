@@ -99,11 +99,12 @@ def _is_component(found: Any, module: str, name: str, own: bool) -> bool:
     if own:
         return home.split(".")[0] == module.split(".")[0]
     # Below grux.data lie functions that write files. What a config may call there is a class, or a function that
-    # promises a Dataset; below grux.training functions that make schedules; elsewhere only classes are components.
-    makes_component = is_class or module.startswith("grux.training.") or _gives_dataset(found)
+    # promises a Dataset; below grux.cells one that promises a Cell; below grux.training functions that make schedules;
+    # elsewhere only classes are components.
+    makes_component = is_class or module.startswith("grux.training.") or _promise(found) in ("Dataset", "Cell")
     return defined_there and found.__qualname__ == name and makes_component
 
 
-def _gives_dataset(function: Any) -> bool:
+def _promise(function: Any) -> str:
     promise = function.__annotations__.get("return")
-    return (promise if isinstance(promise, str) else getattr(promise, "__name__", "")) == "Dataset"
+    return promise if isinstance(promise, str) else getattr(promise, "__name__", "")

@@ -6,25 +6,38 @@ strategy walks through time:
     sequential   any cell; plain autodiff; the reference
     gated        every `GatedCell`; one custom backward pass
     native       GRU, LSTM and tanh RNN in float32 on CPU; a compiled kernel with the same backward pass
-    auto         the fastest of these that can run the cell here
+    linear       every `LinearCell`; all coefficients at once, then one multiply-add per step
+    associative  every `LinearCell`; the steps too at once, in log2 T passes
+    chunked      every `LinearCell`; associative within chunks of time, in less memory
+    auto         what the class of the cell and the platform allow and measured fastest, else sequential
 """
 
 import functools
 import logging
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 
-from grux.cells.base import Carry, Cell, GatedCell, Gates
+from grux.cells.base import Carry, Cell, GatedCell, Gates, LinearCell, Noise
 from grux.engine.gated import gated
 from grux.engine.kernels.build import problem
+from grux.engine.linear import chunked, linear
 from grux.engine.masking import silence
 from grux.engine.native import KERNELS, native, why_not_native
 from grux.engine.sequential import sequential
 from grux.errors import UsageError
-from grux.shapes import Array, Bool, Float
+from grux.shapes import Array, Bool, Float, Key
 
-Strategy = Literal["auto", "sequential", "gated", "native"]
+Strategy = Literal["auto", "sequential", "gated", "native", "linear", "associative", "chunked"]
+NEEDS = {
+    "gated": (GatedCell, "is elementwise but for h @ w_hh"),
+    "native": (tuple(KERNELS), "is one of those with a compiled kernel"),
+    "linear": (LinearCell, "is linear in h"),
+    "associative": (LinearCell, "is linear in h"),
+    "chunked": (LinearCell, "is linear in h"),
+}
+"""Strategy -> the cells that it runs, and what they are."""
 
 
 def run(
@@ -35,47 +48,60 @@ def run(
     carry: Carry | None = None,
     reverse: bool = False,
     strategy: Strategy = "auto",
+    key: Key | None = None,
 ) -> tuple[Float[Array, "B T H"], Carry]:
     """Outputs of every step and the last carry.
 
     Where the mask is false the carry stands still and y is zero. With `reverse` the steps are taken from last to
     first, y stays in the order of x, and the carry returned is the one after the first step. y has the type of x, the
-    carry is float32 (float64 where the weights are).
+    carry is float32 (float64 where the weights are). `key` draws the noise of cells that have some; the same key draws
+    the same, and None means evaluation.
 
     Raises UsageError if a strategy was asked for that cannot run this cell: it never falls back silently.
     """
     p = cell.project(jnp.swapaxes(x, 0, 1))
     steps = None if mask is None else mask.T
     carry = cell.initial_carry(x.shape[0]) if carry is None else carry
+    noise = Noise() if key is None else cell.noise(key, x.shape[1], x.shape[0])
+    p = (*p, *(n.astype(x.dtype) for n in noise.steps))
     chosen = choose(cell, strategy)
     if chosen in ("auto", "native"):
         chosen = _native_or_gated(cell, p, carry, asked=chosen == "native")
-    if chosen == "sequential":
-        y, carry = sequential(cell, p, carry, steps, reverse)
-    else:
+    if chosen == "native":
         assert isinstance(cell, GatedCell)
-        y, carry = (native if chosen == "native" else gated)(cell, p, carry, steps, reverse)
+        y, carry = native(cell, p, carry, steps, reverse)
         y = silence(steps, y)
+    elif chosen == "gated":
+        assert isinstance(cell, GatedCell)
+        y, carry = gated(cell, p, carry, steps, reverse, noise.keep)
+        y = silence(steps, y)
+    elif chosen in ("linear", "associative", "chunked"):
+        assert isinstance(cell, LinearCell)
+        if chosen == "chunked":
+            y, carry = chunked(cell, p, carry, steps, reverse)
+        else:
+            y, carry = linear(cell, p, carry, steps, reverse, way=chosen)
+    else:
+        y, carry = sequential(cell, p, carry, steps, reverse, noise.keep)
     return jnp.swapaxes(y, 0, 1).astype(x.dtype), carry
 
 
 def choose(cell: Cell | type[Cell], strategy: Strategy) -> Strategy:
-    """Refuse a strategy that cannot run the cell (or cells of that class); what `auto` leaves open stays `auto`."""
+    """The strategy that `auto` stands for, `auto` where only a call can tell; refuses one that cannot run the cell."""
     kind = cell if isinstance(cell, type) else type(cell)
-    if issubclass(kind, GatedCell):
-        if strategy == "native" and kind not in KERNELS:
-            known = ", ".join(sorted(known.__name__ for known in KERNELS))
-            raise UsageError(
-                f"strategy=native has kernels for {known} and none for {kind.__name__}; choose strategy=gated or "
-                "strategy=auto."
-            )
-        return "gated" if strategy == "auto" and kind not in KERNELS else strategy
-    if strategy in ("gated", "native"):
+    if strategy == "auto":
+        if kind in KERNELS:
+            return "auto"
+        if issubclass(kind, LinearCell):
+            # On CPU the scan in log2 T passes is slower (experiments/linear_scan); elsewhere it was not measured.
+            return "linear" if jax.default_backend() == "cpu" else "associative"
+        return "gated" if issubclass(kind, GatedCell) else "sequential"
+    if strategy in NEEDS and not issubclass(kind, NEEDS[strategy][0]):
         raise UsageError(
-            f"strategy={strategy} needs a cell that is elementwise but for h @ w_hh, and {kind.__name__} is not; "
+            f"strategy={strategy} needs a cell that {NEEDS[strategy][1]}, and {kind.__name__} is not; "
             "choose strategy=sequential or strategy=auto."
         )
-    return "sequential"
+    return strategy
 
 
 def _native_or_gated(cell: Cell, p: Gates, carry: Carry, *, asked: bool) -> Strategy:

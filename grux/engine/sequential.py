@@ -3,6 +3,7 @@
 Runs any cell and any step function. Everything faster is tested against it.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,16 @@ from grux.shapes import Array, Bool, Float
 
 
 def sequential(
-    cell: Cell, p: Gates, carry: Carry, mask: Bool[Array, "T B"] | None, reverse: bool
+    cell: Cell,
+    p: Gates,
+    carry: Carry,
+    mask: Bool[Array, "T B"] | None,
+    reverse: bool,
+    keep: Float[Array, "B H"] | None = None,
 ) -> tuple[Float[Array, "T B H"], Carry]:
-    """All steps of a cell over its projected input p, time-major."""
-    return scan(cell.step, carry, p, mask=mask, reverse=reverse)
+    """All steps of a cell over its projected input p, time-major; `keep` as in `Noise`."""
+    step = cell.step if keep is None else functools.partial(cell.step, keep=keep)
+    return scan(step, carry, p, mask=mask, reverse=reverse)
 
 
 def scan(

@@ -1,6 +1,7 @@
 """Recurrent layers: a cell run over time, in one direction or in both."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import jax.numpy as jnp
 from flax import nnx
@@ -15,7 +16,11 @@ from grux.shapes import Array, Bool, Float, Key
 
 
 class Recurrent(Layer):
-    """A cell run from the first step to the last (`reverse`: from the last to the first)."""
+    """A cell run from the first step to the last (`reverse`: from the last to the first).
+
+    The carry before the first step is the cell's own, zeros, or with `initial_state=learned` a parameter that starts
+    there: one vector [H] for each array of the carry, the same for all rows.
+    """
 
     def __init__(
         self,
@@ -25,6 +30,7 @@ class Recurrent(Layer):
         features: PositiveInt,
         reverse: bool = False,
         strategy: Strategy = "auto",
+        initial_state: Literal["zeros", "learned"] = "zeros",
         rngs: nnx.Rngs,
     ):
         self.cell = cell(in_features=in_features, features=features, rngs=rngs)
@@ -32,9 +38,14 @@ class Recurrent(Layer):
         self.out_features = features
         self.reverse = reverse
         self.strategy: Strategy = choose(self.cell, strategy)
+        zeros = self.cell.initial_carry(1)
+        self.initial = nnx.List([nnx.Param(c[0]) for c in zeros]) if initial_state == "learned" else None
 
     def initial_carry(self, batch_size: int) -> Carry:
-        return self.cell.initial_carry(batch_size)
+        carry = self.cell.initial_carry(batch_size)
+        if self.initial is None:
+            return carry
+        return tuple(jnp.broadcast_to(h[...], c.shape) for h, c in zip(self.initial, carry, strict=True))
 
     def __call__(
         self,
@@ -44,7 +55,8 @@ class Recurrent(Layer):
         carry: Carry | None = None,
         key: Key | None = None,
     ) -> tuple[Float[Array, "B T H"], Carry]:
-        return run(self.cell, x, mask=mask, carry=carry, reverse=self.reverse, strategy=self.strategy)
+        carry = self.initial_carry(x.shape[0]) if carry is None else carry
+        return run(self.cell, x, mask=mask, carry=carry, reverse=self.reverse, strategy=self.strategy, key=key)
 
 
 class Bidirectional(Layer):

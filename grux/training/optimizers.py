@@ -9,10 +9,12 @@ import optax
 
 from grux.training.schedules import Plateau
 
-NOT_DECAYED = ("bias", "scale", "embedding", "table")
-"""Parameters by these names keep their size, as do those whose name starts with "b_": decay is for weight matrices.
+NOT_DECAYED = ("bias", "embedding", "table", "initial", "nu", "theta", "gamma")
+"""Parameters by these names keep their size, as do those whose name starts with "b_" or "scale": decay is for weight
+matrices.
 
-A `table` is an embedding.
+A `table` is an embedding, `initial` a learned state; nu, theta and gamma are logarithms in an LRU, and decay would pull
+its memory towards one length.
 """
 
 
@@ -46,7 +48,7 @@ def decay_mask(params: Any) -> Any:
 def _decays(path: tuple[Any, ...]) -> bool:
     # The last entry with a name is the parameter: below it NNX may put `.value`, and a list of gates a number.
     names = [str(name) for entry in path if isinstance(name := _name(entry), str) and name != "value"]
-    return not names or not (names[-1] in NOT_DECAYED or names[-1].startswith("b_"))
+    return not names or not (names[-1] in NOT_DECAYED or names[-1].startswith(("b_", "scale")))
 
 
 def _name(entry: Any) -> Any:

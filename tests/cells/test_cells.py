@@ -1,6 +1,7 @@
 """Every cell of `configs/arch/`: its parameters, its formula, its paper, its initial values."""
 
 import importlib
+import inspect
 import re
 
 import jax
@@ -16,9 +17,25 @@ from grux.cells.initializers import kernels
 from grux.cells.lstm import LSTMCell
 
 
+def cell_node(name: str) -> dict:
+    return yaml.safe_load((ROOT / "configs" / "arch" / f"{name}.yaml").read_text())["cell"]
+
+
 def cell_module(name: str):
-    config = yaml.safe_load((ROOT / "configs" / "arch" / f"{name}.yaml").read_text())
-    return importlib.import_module(config["cell"]["_target_"].rpartition(".")[0])
+    return importlib.import_module(cell_node(name)["_target_"].rpartition(".")[0])
+
+
+def docstring(node: dict) -> str:
+    """Where the formula stands: at the top of the file, or in the class where a file has several."""
+    module, _, kind = node["_target_"].rpartition(".")
+    module = importlib.import_module(module)
+    return "\n".join([module.__doc__ or "", inspect.getdoc(getattr(module, kind)) or ""])
+
+
+def count_by_formula(node: dict, **names: int) -> int:
+    """Of a cell, and of a cell with another one inside."""
+    inner = {"inner": count_by_formula(node["cell"], **names)} if "cell" in node else {}
+    return evaluate(formula(docstring(node)), **names, **inner)
 
 
 @pytest.mark.parametrize("name", ARCHS)
@@ -26,7 +43,9 @@ def cell_module(name: str):
 def test_parameter_count_is_the_formula_in_the_docstring(name, in_features, features):
     layer = nnx.eval_shape(lambda: arch(name)(in_features=in_features, features=features, rngs=nnx.Rngs(0)))
     count = sum(np.prod(x.shape) for x in jax.tree.leaves(nnx.state(layer)))
-    assert count == evaluate(formula(cell_module(name).__doc__), D=in_features, H=features)
+    gates, recurrent = layer.cell.gates, layer.cell.recurrent_gates
+    names = {"D": in_features, "H": features, "G": gates, "R": gates if recurrent is None else recurrent}
+    assert count == count_by_formula(cell_node(name), **names)
 
 
 @pytest.mark.parametrize("name", ARCHS)
@@ -46,7 +65,9 @@ def test_every_cell_file_has_a_yaml():
 @pytest.mark.parametrize("name", ARCHS)
 def test_default_start_is_orthogonal_and_glorot(name):
     cell = arch(name)(in_features=6, features=9, rngs=nnx.Rngs(3)).cell
-    for w in cell.w_hh[...]:
+    while hasattr(cell, "cell"):
+        cell = cell.cell
+    for w in cell.w_hh[...] if hasattr(cell, "w_hh") else ():
         np.testing.assert_allclose(w.T @ w, np.eye(9), atol=1e-5)
     bound = (6 / (6 + 9)) ** 0.5
     assert 0.8 * bound < np.abs(cell.w_ih[...]).max() <= bound
@@ -73,3 +94,16 @@ def test_hidden_bias_of_the_gru_acts_inside_the_reset():
     (after,), _ = cell.step(cell.initial_carry(1), p)
     np.testing.assert_allclose(before, 0)
     np.testing.assert_allclose(after, 0.5 * np.tanh(0.5 * 1.0), rtol=1e-6)  # z = r = 1/2
+
+
+def test_chrono_spreads_the_times_of_the_gates():
+    longest = 50
+    lstm = LSTMCell(in_features=2, features=400, chrono=longest, rngs=nnx.Rngs(0)).b_ih[...]
+    np.testing.assert_array_equal(lstm[0], -lstm[1])
+    np.testing.assert_array_equal(lstm[2:], 0)
+    gru = GRUCell(in_features=2, features=400, chrono=longest, rngs=nnx.Rngs(0)).b_ih[...]
+    np.testing.assert_array_equal(gru[jnp.array([0, 2])], 0)
+    for keep in (lstm[1], gru[1]):
+        times = 1 + np.exp(keep)  # steps until a share of 1/e is left, about
+        assert 2 <= times.min() < 4 and longest - 2 < times.max() <= longest
+        assert abs(times.mean() - (2 + longest) / 2) < 2

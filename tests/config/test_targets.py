@@ -59,6 +59,8 @@ GADGETS = [
     "grux.cells.gru.jax.pure_callback",
     "grux.cells.gru.GRUCell.combine",
     "grux.cells.gru.GatedCell",
+    "grux.cells.initializers.kernels",
+    "grux.cells.zoneout.jax",
     "grux.layers.recurrent.UsageError",
     "grux.engine.run.run",
     "grux",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jax.test_util import check_grads
 from support import ARCHS, arch, randomise
 
-from grux.cells.base import GatedCell
+from grux.cells.base import GatedCell, Noise
 from grux.engine.gated import dependencies
 from grux.engine.run import run
 from grux.errors import UsageError
@@ -24,24 +24,28 @@ def cell64(name):
 
 GATED = [name for name in ARCHS if isinstance(arch(name)(in_features=1, features=1, rngs=nnx.Rngs(0)).cell, GatedCell)]
 
+NOISY = [name for name in GATED if cell64(name).noise(jax.random.key(0), T, B) != Noise()]
+
 
 def inputs(cell, seed=0):
-    keys = jax.random.split(jax.random.key(seed), 2 + cell.carries)
-    x = jax.random.normal(keys[0], (B, T, D), jnp.float64)
-    mask = jax.random.bernoulli(keys[1], 0.6, (B, T))
-    carry = tuple(jax.random.normal(k, (B, H), jnp.float64) for k in keys[2:])
+    """x, a mask with holes, and a carry as an earlier chunk leaves it: a normaliser, say, is never negative."""
+    keys = jax.random.split(jax.random.key(seed), 3)
+    x, before = (jax.random.normal(k, (B, T, D), jnp.float64) for k in keys[:2])
+    mask = jax.random.bernoulli(keys[2], 0.6, (B, T))
+    _, carry = run(cell, before, strategy="sequential")
     return x, mask, carry
 
 
 def plain_loop(cell, x, mask, carry, reverse):
     """What the engine promises, written as slowly as possible: row by row, step by step."""
+    step = jax.jit(lambda state, x: cell.step(state, cell.project(x)))
     y = np.zeros((B, T, H))
     last = [np.array(c) for c in carry]
     for b in range(B):
         state = tuple(c[b : b + 1] for c in carry)
         for t in reversed(range(T)) if reverse else range(T):
             if mask is None or mask[b, t]:
-                state, out = cell.step(state, cell.project(x[b : b + 1, t]))
+                state, out = step(state, x[b : b + 1, t])
                 y[b, t] = out[0]
         for array, value in zip(last, state, strict=True):
             array[b] = value[0]
@@ -62,12 +66,12 @@ def test_equals_a_plain_loop(name, masked, reverse, float64):
         np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
-def value_and_gradients(cell, x, mask, carry, reverse, strategy):
+def value_and_gradients(cell, x, mask, carry, reverse, strategy, key=None):
     """A loss with a cotangent of its own on every output and on the final carry; gradients of everything."""
     graph, params = nnx.split(cell)
 
     def loss(params, x, carry):
-        y, last = run(nnx.merge(graph, params), x, mask=mask, carry=carry, reverse=reverse, strategy=strategy)
+        y, last = run(nnx.merge(graph, params), x, mask=mask, carry=carry, reverse=reverse, strategy=strategy, key=key)
         weigh = lambda a, f: (a * f(jnp.arange(a.size, dtype=a.dtype).reshape(a.shape))).sum()  # noqa: E731
         return weigh(y, jnp.cos) + sum(weigh(c, jnp.sin) for c in last)
 
@@ -83,6 +87,18 @@ def test_gated_equals_sequential_in_values_and_all_gradients(name, masked, rever
     mask = mask if masked else None
     expected = value_and_gradients(cell, x, mask, carry, reverse, "sequential")
     got = value_and_gradients(cell, x, mask, carry, reverse, "gated")
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", NOISY)
+def test_gated_equals_sequential_with_noise(name, reverse, float64):
+    cell = cell64(name)
+    x, mask, carry = inputs(cell)
+    key = jax.random.key(3)
+    expected = value_and_gradients(cell, x, mask, carry, reverse, "sequential", key)
+    got = value_and_gradients(cell, x, mask, carry, reverse, "gated", key)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
@@ -134,6 +150,7 @@ def test_vmap_over_weights_equals_one_after_the_other(name):
     params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(nnx.state(c) for c in cells))
     x = jax.random.normal(jax.random.key(0), (B, T, D))
 
+    @jax.jit
     def gradient(params):
         return jax.grad(lambda p: (run(nnx.merge(graph, p), x)[0] ** 2).sum())(params)
 
@@ -146,10 +163,37 @@ def test_vmap_over_weights_equals_one_after_the_other(name):
 
 def test_structural_zeros_of_the_lstm_stay_out_of_the_loop():
     cell = type(arch("lstm")(in_features=1, features=1, rngs=nnx.Rngs(0)).cell)
-    hidden, memory = dependencies(cell.combine, 2, 4)
+    hidden, memory = dependencies(cell.combine, 2, 4, 4)
     assert hidden[0] == (False, True)  # h' reads h through r alone, and c
     assert memory[0] == (False, True)
     assert memory[1] == (True, True, True, False)  # c' does not know the output gate
+
+
+def test_a_dependence_is_seen_where_its_derivative_is_nearly_always_zero():
+    def combine(carry, p, r, v):
+        return (jax.nn.relu(p[0] - 1e6) * v[0], carry[1])
+
+    first, second = dependencies(combine, 2, 1, 0, 1)
+    assert first == ((False, False), (True,), (), (True,))
+    assert second == ((False, True), (False,), (), (False,))
+
+
+@pytest.mark.parametrize(("masked", "diagonals"), [(False, 2 + 7), (True, 3 + 7)])
+def test_the_backward_loop_of_the_lstm_reads_only_what_it_needs(masked, diagonals):
+    """By the memory h' and c', by four and three gates; with a mask, h' also by h, which padding hands on."""
+    graph, params = nnx.split(arch("lstm")(in_features=4, features=8, rngs=nnx.Rngs(0)).cell)
+    x, mask = jnp.ones((2, 6, 4)), jnp.ones((2, 6), bool) if masked else None
+    jaxpr = jax.make_jaxpr(jax.grad(lambda p: run(nnx.merge(graph, p), x, mask=mask)[0].sum()))(params)
+    _, loop = [e for e in jaxpr.jaxpr.eqns if e.primitive.name == "scan"]
+    read = len(loop.invars) - loop.params["num_consts"] - loop.params["num_carry"]
+    assert read == diagonals + 1  # and dy
+
+
+def test_a_cell_without_recurrent_matrices_has_no_product_in_its_loops():
+    graph, params = nnx.split(arch("indrnn")(in_features=4, features=8, rngs=nnx.Rngs(0)).cell)
+    jaxpr = jax.make_jaxpr(jax.grad(lambda p: run(nnx.merge(graph, p), jnp.ones((2, 6, 4)))[0].sum()))(params)
+    loops = [e for e in jaxpr.jaxpr.eqns if e.primitive.name == "scan"]
+    assert len(loops) == 2 and not any("dot_general" in str(loop.params["jaxpr"]) for loop in loops)
 
 
 def test_weight_gradient_is_formed_once_after_the_loop():
@@ -166,10 +210,12 @@ def test_weight_gradient_is_formed_once_after_the_loop():
         assert {e.outvars[0].aval.shape for e in products} == {(2, 8)}
 
 
-def test_a_strategy_that_cannot_run_is_refused():
+@pytest.mark.parametrize("strategy", ["gated", "linear", "associative", "chunked"])
+def test_a_strategy_that_cannot_run_is_refused(strategy):
     cell = arch("gru_reset_before")(in_features=2, features=2, rngs=nnx.Rngs(0)).cell
-    with pytest.raises(UsageError, match=r"strategy=gated .* GRUResetBeforeCell is not; choose strategy=sequential"):
-        run(cell, jnp.ones((1, 1, 2)), strategy="gated")
+    sentence = rf"strategy={strategy} needs .* GRUResetBeforeCell is not; choose strategy=sequential"
+    with pytest.raises(UsageError, match=sentence):
+        run(cell, jnp.ones((1, 1, 2)), strategy=strategy)
 
 
 def test_zero_gradient_on_padding():

@@ -110,6 +110,22 @@ def test_bfloat16_gradients_are_those_of_float32_to_tolerance(name):
         np.testing.assert_allclose(a, b, atol=0.05 * float(jnp.abs(b).max()) + 1e-3)
 
 
+def test_a_key_draws_the_same_noise_each_time_and_none_is_evaluation(name):
+    f, x, mask = layer(name), x_of(), lengths_mask([8, 5, 1], T)
+    quiet = f(x, mask=mask)
+    close(quiet, f(x, mask=mask), atol=0)
+    one, again, other = (f(x, mask=mask, key=jax.random.key(k)) for k in (1, 1, 2))
+    close(one, again, atol=0)
+    assert (np.asarray(one[0])[~np.asarray(mask)] == 0).all()
+    noise = f.cell.noise(jax.random.key(0), T, B)
+    noisy = bool(noise.steps) or noise.keep is not None
+    assert np.array_equal(one[0], other[0]) != noisy
+    assert np.array_equal(one[0], quiet[0]) != noisy
+    half, carry = f(x.astype(jnp.bfloat16), key=jax.random.key(1))
+    assert half.dtype == jnp.bfloat16 and {c.dtype for c in jax.tree.leaves(carry)} == {jnp.dtype(jnp.float32)}
+    np.testing.assert_allclose(half.astype(jnp.float32), f(x, key=jax.random.key(1))[0], atol=0.15)
+
+
 def test_one_step_and_one_row(name):
     f = layer(name)
     y, carry = f(x_of()[:1, :1])

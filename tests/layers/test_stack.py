@@ -1,5 +1,7 @@
 """Directions, depth, residual connections and dropout."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -71,3 +73,24 @@ def test_dropout_keeps_the_mean_and_the_type():
     values = np.unique(np.asarray(y.astype(jnp.float32)))
     np.testing.assert_allclose(values, [0.0, 4 / 3], rtol=4e-3)  # bfloat16 rounds 4/3
     assert dropout(x, 0.25, None) is x
+
+
+def test_a_learned_initial_state_is_where_the_first_step_starts():
+    learned = functools.partial(arch("lstm"), initial_state="learned")
+    f = randomise(learned(in_features=3, features=4, rngs=nnx.Rngs(0)), 1)
+    x = jax.random.normal(jax.random.key(0), (2, 5, 3))
+    carry = f.initial_carry(2)
+    for array, initial in zip(carry, f.initial, strict=True):
+        np.testing.assert_array_equal(array, np.stack([initial[...]] * 2))
+        assert np.abs(array).min() > 0
+    np.testing.assert_array_equal(f(x)[0], run(f.cell, x, carry=carry)[0])
+    graph, params = nnx.split(f)
+    gradient = jax.grad(lambda p: (nnx.merge(graph, p)(x)[0] ** 2).sum())(params)
+    assert all(np.abs(g).max() > 0 for g in jax.tree.leaves(gradient["initial"]))
+
+
+def test_both_directions_and_all_layers_learn_their_own_start():
+    f = stack(layer=functools.partial(arch("gru"), initial_state="learned"), depth=2, bidirectional=True)
+    starts = [np.asarray(c[0][0]) for pair in f.initial_carry(3) for c in pair]
+    assert len(starts) == 4 and len({tuple(s) for s in starts}) == 4
+    assert f(jnp.ones((3, 2, 4)))[0].shape == (3, 2, 6)
