@@ -35,9 +35,9 @@ KERNELS: dict[type[Cell], tuple[str, int, tuple[int, ...]]] = {
 
 def why_not_native(cell: Cell, p: Gates, carry: Carry) -> str | None:
     """What keeps this call from the kernels, in a sentence; None where nothing does but that they may be missing."""
-    if type(cell) not in KERNELS:
+    if not isinstance(cell, GatedCell) or type(cell) not in KERNELS:
         return f"there is no kernel for {type(cell).__name__}."
-    types = {str(x.dtype) for x in (*p, *carry, cell.recurrent_weights())}
+    types = {str(x.dtype) for x in (*p, *carry, cell.w_hh[...])}
     if types != {"float32"}:
         return f"its kernels are for float32 and this is {' and '.join(sorted(types - {'float32'}))}."
     if jax.default_backend() != "cpu":
@@ -50,7 +50,7 @@ def native(
 ) -> tuple[Float[Array, "T B H"], Carry]:
     """All steps of a cell over its projected input p, time-major; y is not yet zero on padding."""
     _register()
-    return _native(type(cell), reverse, p, cell.recurrent_weights(), cell.recurrent_bias(), carry, mask)
+    return _native(type(cell), reverse, p, cell.w_hh[...], cell.recurrent_bias(), carry, mask)
 
 
 @functools.cache

@@ -3,6 +3,8 @@
 A wheel could not know the vector width of the machine that it lands on, and half of the speed is there. So the source
 travels with grux and the machine's own C++ compiler translates it for the machine's own processor, in some 15 seconds,
 once. Where there is no compiler nothing is lost but speed: the engine then stays with XLA, and says so.
+
+`CXX` names another compiler and `CXXFLAGS` adds to its flags, as they do elsewhere.
 """
 
 import ctypes
@@ -11,6 +13,7 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -22,7 +25,16 @@ import platformdirs
 from grux.errors import GruxError
 
 SOURCES = Path(__file__).parent
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-shared",
+    "-fPIC",
+)
 COMPILERS = ("g++", "clang++", "c++")
 TIME_LIMIT = 300  # seconds
 
@@ -65,6 +77,10 @@ def problem() -> str | None:
     return None
 
 
+def _flags() -> list[str]:
+    return [*FLAGS, *shlex.split(os.environ.get("CXXFLAGS", ""))]
+
+
 def _compiler() -> str:
     named = os.environ.get("CXX")
     for name in (named,) if named else COMPILERS:
@@ -91,7 +107,7 @@ def _fingerprint(compiler: str) -> str:
     parts = [path.read_bytes() for path in sorted((*SOURCES.glob("*.cc"), *SOURCES.glob("*.h")))]
     parts += [path.read_bytes() for path in sorted(Path(jax.ffi.include_dir()).rglob("*.h"))]
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False, timeout=TIME_LIMIT).stdout
-    parts += [version, " ".join(FLAGS).encode(), _processor()]
+    parts += [version, " ".join(_flags()).encode(), _processor()]
     digest = hashlib.sha256()
     for part in parts:
         digest.update(hashlib.sha256(part).digest())
@@ -111,7 +127,15 @@ def _processor() -> bytes:
 def _compile(compiler: str, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
-        command = [compiler, *FLAGS, "-isystem", jax.ffi.include_dir(), str(SOURCES / "recurrence.cc"), "-o", str(made)]
+        command = [
+            compiler,
+            *_flags(),
+            "-isystem",
+            jax.ffi.include_dir(),
+            str(SOURCES / "recurrence.cc"),
+            "-o",
+            str(made),
+        ]
         try:
             result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIME_LIMIT)
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -43,8 +43,8 @@ struct Gru {  // saved: r, z, n and the recurrent side of n; delta: of p_r, p_z,
 
   static inline void step(const vec* p, const vec* r, vec* carry, vec* saved) {
     const vec reset = sigmoid_of(p[0] + r[0]), update = sigmoid_of(p[1] + r[1]);
-    const vec fresh = tanh_of(p[2] + reset * r[2]);
-    carry[0] = fresh + update * (carry[0] - fresh);
+    const vec fresh = tanh_of(fma_of(reset, r[2], p[2]));
+    carry[0] = fma_of(update, carry[0] - fresh, fresh);
     saved[0] = reset, saved[1] = update, saved[2] = fresh, saved[3] = r[2];
   }
 
@@ -65,7 +65,7 @@ struct Lstm {  // carries h, c; saved: i, f, g, o
   static inline void step(const vec* p, const vec* r, vec* carry, vec* saved) {
     const vec write = sigmoid_of(p[0] + r[0]), keep = sigmoid_of(p[1] + r[1]);
     const vec fresh = tanh_of(p[2] + r[2]), show = sigmoid_of(p[3] + r[3]);
-    carry[1] = keep * carry[1] + write * fresh;
+    carry[1] = fma_of(keep, carry[1], write * fresh);
     carry[0] = show * tanh_of(carry[1]);
     saved[0] = write, saved[1] = keep, saved[2] = fresh, saved[3] = show;
   }
@@ -97,9 +97,9 @@ static inline void multiply(vec (&sums)[R][N], const float* left, int left_strid
     for (int n = 0; n < N; ++n) column[n] = load(right + n * W);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      const float x = left[r * left_stride + k];
+      const vec x = zero() + left[r * left_stride + k];
 #pragma GCC unroll 8
-      for (int n = 0; n < N; ++n) sums[r][n] += x * column[n];
+      for (int n = 0; n < N; ++n) sums[r][n] = fma_of(x, column[n], sums[r][n]);
     }
   }
 }
