@@ -76,7 +76,7 @@ def _gated_backward(combine: Combine, reverse: bool, residuals, cotangents):
     p, w_hh, b_hh, vectors, first, mask, keep, carries = residuals
     dy, dlast = cotangents
     dtype = p[0].dtype
-    before = tuple(shift(c, f, reverse) for c, f in zip(carries, first, strict=True))
+    before = tuple(_shift(c, f, reverse) for c, f in zip(carries, first, strict=True))
     # Recomputing r by one large product is cheaper than having the forward loop write it.
     past = _kept(before[0], None if keep is None else keep[None]).astype(dtype)
     r = recurrent_side(past, w_hh, b_hh, dtype)
@@ -139,7 +139,7 @@ def _wide(p: Gates, carry: Carry) -> Gates:
     return tuple(x.astype(carry[0].dtype) for x in p)
 
 
-def shift(after: Float[Array, "T B H"], first: Float[Array, "B H"], reverse: bool) -> Float[Array, "T B H"]:
+def _shift(after: Float[Array, "T B H"], first: Float[Array, "B H"], reverse: bool) -> Float[Array, "T B H"]:
     """The carry before each step, from the carry after each step."""
     return jnp.concatenate([after[1:], first[None]] if reverse else [first[None], after[:-1]])
 

@@ -19,12 +19,12 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from grux.cells.base import Carry, Cell, GatedCell, Gates, LinearCell, Noise
+from grux.cells.base import Carry, Cell, GatedCell, LinearCell, Noise
 from grux.engine.gated import gated
 from grux.engine.kernels.build import problem
 from grux.engine.linear import chunked, linear
 from grux.engine.masking import silence
-from grux.engine.native import KERNELS, native, why_not_native
+from grux.engine.native import FEW, KERNELS, native, why_not_native
 from grux.engine.sequential import sequential
 from grux.errors import UsageError
 from grux.shapes import Array, Bool, Float, Key
@@ -59,19 +59,18 @@ def run(
 
     Raises UsageError if a strategy was asked for that cannot run this cell: it never falls back silently.
     """
-    p = cell.project(jnp.swapaxes(x, 0, 1))
-    steps = None if mask is None else mask.T
     carry = cell.initial_carry(x.shape[0]) if carry is None else carry
-    noise = Noise() if key is None else cell.noise(key, x.shape[1], x.shape[0])
-    p = (*p, *(n.astype(x.dtype) for n in noise.steps))
     chosen = choose(cell, strategy)
     if chosen in ("auto", "native"):
-        chosen = _native_or_gated(cell, p, carry, asked=chosen == "native")
+        chosen = _native_or_gated(cell, x, carry, asked=chosen == "native")
     if chosen == "native":
         assert isinstance(cell, GatedCell)
-        y, carry = native(cell, p, carry, steps, reverse)
-        y = silence(steps, y)
-    elif chosen == "gated":
+        return native(cell, x, carry, mask, reverse)
+    p = cell.project(jnp.swapaxes(x, 0, 1))
+    steps = None if mask is None else mask.T
+    noise = Noise() if key is None else cell.noise(key, x.shape[1], x.shape[0])
+    p = (*p, *(n.astype(x.dtype) for n in noise.steps))
+    if chosen == "gated":
         assert isinstance(cell, GatedCell)
         y, carry = gated(cell, p, carry, steps, reverse, noise.keep)
         y = silence(steps, y)
@@ -104,17 +103,19 @@ def choose(cell: Cell | type[Cell], strategy: Strategy) -> Strategy:
     return strategy
 
 
-def _native_or_gated(cell: Cell, p: Gates, carry: Carry, *, asked: bool) -> Strategy:
-    """Only in a call are the platform and the type of the numbers known."""
-    refusal = why_not_native(cell, p, carry)
+def _native_or_gated(cell: Cell, x: Array, carry: Carry, *, asked: bool) -> Strategy:
+    """Only in a call are the platform, the type of the numbers and the size known."""
+    refusal = why_not_native(cell, x, carry)
+    if not asked and (refusal or x.shape[0] * x.shape[1] < FEW):
+        return "gated"
     missing = None if refusal else problem()
     if asked and (refusal or missing):
         raise UsageError(
             f"strategy=native cannot run here: {refusal or missing} Choose strategy=gated or strategy=auto."
         )
     if missing:
-        _say_once(f"{missing} Until then recurrent layers run by strategy=gated, at about half the speed.")
-    return "gated" if refusal or missing else "native"
+        _say_once(f"{missing} Until then recurrent layers run by strategy=gated, which is slower.")
+    return "gated" if missing else "native"
 
 
 @functools.cache
