@@ -8,6 +8,7 @@ Numbers: matrix products run in the type of the input (bfloat16 in, bfloat16 pro
 """
 
 import abc
+import math
 
 import jax.numpy as jnp
 from flax import nnx
@@ -30,6 +31,9 @@ class Cell(nnx.Module):
 
     A subclass names its gates and its carry arrays and writes `step`. The input side is the same for all: one matrix
     and one bias per gate.
+
+    Names are read by `grux.counting`: parameters called b_... are biases of gates, `b_ih` the first of each gate; what
+    has another name (weights, peepholes, scales) counts under every rule.
     """
 
     gates: int
@@ -66,6 +70,17 @@ class Cell(nnx.Module):
         """Zeros; float32, or float64 where the weights are."""
         dtype = jnp.promote_types(self.w_hh[...].dtype, jnp.float32)
         return tuple(jnp.zeros((batch_size, self.features), dtype) for _ in range(self.carries))
+
+    def step_flops(self) -> tuple[int, int]:
+        """Operations of one step of one row, two per multiply-add: 2 G D H on the input, and 2 G H H on the past.
+
+        Counted are products with stacks of matrices [G, rows, columns], `w_ih` on the input and all others on the past;
+        elementwise work is left out. A cell whose matrices are used otherwise overrides this.
+        """
+        found = nnx.to_flat_state(nnx.state(self, nnx.Param))
+        sizes = [(path[-1], math.prod(x.shape)) for path, x in found if len(x.shape) == 3]
+        inputs = sum(size for name, size in sizes if name == "w_ih")
+        return 2 * inputs, 2 * (sum(size for _, size in sizes) - inputs)
 
     @abc.abstractmethod
     def step(self, carry: Carry, p: Gates) -> tuple[Carry, Float[Array, "B H"]]:
