@@ -15,8 +15,8 @@ from grux.tasks.base import Task
 from grux.training.flops import count_flops
 
 FLOPS_RULE = (
-    "2 per multiply-add of matrix products, padded time steps counted, elementwise work left out; training: forward and "
-    "backward, without recomputation and without gradients that no parameter needs"
+    "2 per multiply-add of matrix products, padded time steps counted, elementwise work left out; training: forward "
+    "and backward, without recomputation and without gradients that no parameter needs"
 )
 
 

@@ -9,6 +9,7 @@ The numbers that each rule was checked against stand in `tests/counting/test_cou
 """
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from flax import nnx
 
 from grux.cells.base import Cell
 
-Path = tuple[str | int, ...]
+Path = tuple[Hashable, ...]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ RULES = {
         1, False, "recurrent layers alone, one bias vector per gate, peepholes (Chung et al. 2014, arXiv 1412.3555)"
     ),
     "tai": Rule(2, False, "recurrent layers alone, two bias vectors per gate (Tai et al. 2015, arXiv 1503.00075)"),
-    "bai": Rule(2, True, "the whole model with its readout, two bias vectors per gate (Bai et al. 2018, arXiv 1803.01271)"),
+    "bai": Rule(
+        2, True, "the whole model with its readout, two bias vectors per gate (Bai et al. 2018, arXiv 1803.01271)"
+    ),
     "melis": Rule(
         1, True, "the whole model, tied embeddings once, one bias vector per gate (Melis et al. 2018, arXiv 1707.05589)"
     ),
