@@ -32,8 +32,8 @@ class Cell(nnx.Module):
     A subclass names its gates and its carry arrays and writes `step`. The input side is the same for all: one matrix
     and one bias per gate.
 
-    Names are read by `grux.counting`: parameters called b_... are biases of gates, `b_ih` the first of each gate; what
-    has another name (weights, peepholes, scales) counts under every rule.
+    Names are read by `grux.counting`: parameters called b_... are biases of gates, and b_h... the second one of a gate,
+    beside h; what has another name (weights, peepholes, scales) counts under every rule.
     """
 
     gates: int
@@ -74,11 +74,11 @@ class Cell(nnx.Module):
     def step_flops(self) -> tuple[int, int]:
         """Operations of one step of one row, two per multiply-add: 2 G D H on the input, and 2 G H H on the past.
 
-        Counted are products with stacks of matrices [G, rows, columns], `w_ih` on the input and all others on the past;
-        elementwise work is left out. A cell whose matrices are used otherwise overrides this.
+        Counted are products with stacks of matrices [..., rows, columns], `w_ih` on the input and all others on the
+        past; elementwise work is left out. A cell whose matrices are used otherwise overrides this.
         """
         found = nnx.to_flat_state(nnx.state(self, nnx.Param))
-        sizes = [(path[-1], math.prod(x.shape)) for path, x in found if len(x.shape) == 3]
+        sizes = [(path[-1], math.prod(x.shape)) for path, x in found if len(x.shape) >= 3]
         inputs = sum(size for name, size in sizes if name == "w_ih")
         return 2 * inputs, 2 * (sum(size for _, size in sizes) - inputs)
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from grux.cells.base import Cell
+from grux.layers.recurrent import Recurrent
 
 Path = tuple[Hashable, ...]
 
@@ -51,24 +52,24 @@ RULES = {
 def count_parameters(model: nnx.Module, rule: str = "all") -> int:
     """Numbers of `model` by one of RULES. Shapes are enough: the model may come from `nnx.eval_shape`.
 
-    A model without cells has no recurrent layers: it counts 0 where those alone count.
+    A model without recurrent layers counts 0 where those alone count.
     """
     return _count(model, RULES[rule].biases, RULES[rule].whole)
 
 
 def count_recurrent(model: nnx.Module) -> int:
-    """Trained numbers inside the cells of `model`."""
+    """Trained numbers of the recurrent layers of `model`."""
     return _count(model, None, False)
 
 
 def _count(model: nnx.Module, biases: int | None, whole: bool) -> int:
-    recurrent = [path for path, _ in cells(model)]
+    layers = [path for path, _ in recurrent_layers(model)]
     total = 0
     for path, parameter in nnx.to_flat_state(nnx.state(model, nnx.Param)):
-        inside = any(path[: len(cell)] == cell for cell in recurrent)
+        inside, name = any(path[: len(layer)] == layer for layer in layers), str(path[-1])
         size = numbers(parameter)
-        if inside and biases is not None and str(path[-1]).startswith("b_"):
-            size *= biases if path[-1] == "b_ih" else 0
+        if inside and biases is not None and name.startswith("b_"):
+            size *= 0 if name.startswith("b_h") else biases
         total += size if inside or whole else 0
     return total
 
@@ -78,8 +79,8 @@ def numbers(array: Any) -> int:
     return math.prod(array.shape) * (2 if jnp.issubdtype(array.dtype, jnp.complexfloating) else 1)
 
 
-def cells(model: nnx.Module) -> list[tuple[Path, Cell]]:
-    """Every cell and its path, shared ones once; not the cells inside of cells."""
-    found = [(path, module) for path, module in nnx.iter_modules(model) if isinstance(module, Cell)]
-    inner = {path for path, _ in found for outer, _ in found if outer != path and path[: len(outer)] == outer}
-    return [(path, cell) for path, cell in found if path not in inner]
+def recurrent_layers(model: nnx.Module) -> list[tuple[Path, Recurrent | Cell]]:
+    """Every recurrent layer and its path, shared ones once; cells that stand alone too, but no cell inside another."""
+    found = [(path, module) for path, module in nnx.iter_modules(model) if isinstance(module, Recurrent | Cell)]
+    paths = {path for path, _ in found}
+    return [(path, module) for path, module in found if not any(path[:k] in paths for k in range(len(path)))]

@@ -15,7 +15,8 @@ import jax
 from flax import nnx
 
 from grux.cells.base import Cell
-from grux.counting.parameters import cells, count_parameters, numbers
+from grux.counting.parameters import count_parameters, numbers, recurrent_layers
+from grux.layers.recurrent import Recurrent
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,17 @@ class LayerCount:
 
 def count_layers(model: nnx.Module) -> list[LayerCount]:
     """Every recurrent layer of `model`; shapes are enough."""
-    return [_count_layer(".".join(map(str, path)).removesuffix(".cell"), cell) for path, cell in cells(model)]
+    return [_count_layer(".".join(map(str, path)), layer) for path, layer in recurrent_layers(model)]
 
 
-def _count_layer(name: str, cell: Cell) -> LayerCount:
+def _count_layer(name: str, layer: Recurrent | Cell) -> LayerCount:
+    cell = layer.cell if isinstance(layer, Recurrent) else layer
     return LayerCount(
         name=name,
         cell=type(cell).__name__,
         in_features=cell.in_features,
         features=cell.features,
-        parameters=count_parameters(cell),
+        parameters=count_parameters(layer),
         state=state_size(cell),
         step_flops=run_flops(cell, 1),
         training_step_flops=run_flops(cell, 1, backward=True),

@@ -1,5 +1,7 @@
 """The counts that papers print, from cells of grux: a rule is right if the paper's sizes come out to the last digit."""
 
+import math
+
 import jax.numpy as jnp
 import pytest
 from flax import nnx
@@ -115,7 +117,7 @@ def test_rules_differ_in_biases_and_readout_alone(name: str):
     layer = stack(name, 5, 7, depth=2)
     one, two = count_parameters(layer, "chung"), count_parameters(layer, "tai")
     found = nnx.to_flat_state(nnx.state(layer))
-    assert two - one == sum(x.shape[0] * x.shape[1] for path, x in found if path[-1] == "b_ih")
+    assert two - one == sum(math.prod(x.shape) for path, x in found if path[-1].startswith("b_") and path[-1] != "b_hn")
     assert (one, two) == (count_parameters(layer, "melis"), count_parameters(layer, "bai"))
     assert count_recurrent(layer) == count_parameters(layer) >= one
 
@@ -130,6 +132,19 @@ def test_a_wrapped_cell_counts_once():
     assert count_parameters(wrapped, "tai") == 2 * count_parameters(single, "tai")
     (layer,) = count_layers(wrapped)
     assert layer.cell == "Wrapped" and layer.parameters == 2 * count_parameters(single)
+
+
+def test_a_gate_with_a_bias_of_its_own_name():
+    """MUT2 has a gate without an input matrix, whose bias stands apart from b_ih: it is the first of that gate."""
+
+    class Apart(LSTMCell):
+        def __init__(self, *, in_features, features, rngs):
+            super().__init__(in_features=in_features, features=features, rngs=rngs)
+            self.b_r, self.b_hr = (nnx.Param(jnp.zeros(features)) for _ in range(2))
+
+    apart, plain = stack(Apart, 5, 7), stack("lstm", 5, 7)
+    more = {name: count_parameters(apart, name) - count_parameters(plain, name) for name in RULES}
+    assert more == {"all": 14, "chung": 7, "tai": 14, "bai": 14, "melis": 7}
 
 
 def test_a_complex_number_is_two():

@@ -132,6 +132,15 @@ def test_vectors_are_elementwise_and_a_cell_may_say_otherwise():
 
     assert Diagonal(in_features=3, features=5, rngs=nnx.Rngs(0)).step_flops() == (30, 0)
 
+    class Nested(Diagonal):
+        """Matrices by two numbers, as where each of three gates sees each."""
+
+        def __init__(self, **arguments):
+            super().__init__(**arguments)
+            self.w_gates = nnx.Param(jnp.zeros((3, 3, self.features, self.features)))
+
+    assert Nested(in_features=3, features=5, rngs=nnx.Rngs(0)).step_flops() == (30, 2 * 9 * 25)
+
     class Own(Diagonal):
         def step_flops(self) -> tuple[int, int]:
             return 1, 2
