@@ -134,6 +134,19 @@ def test_a_wrapped_cell_counts_once():
     assert layer.cell == "Wrapped" and layer.parameters == 2 * count_parameters(single)
 
 
+def test_what_a_layer_adds_to_its_cell_is_recurrent_too():
+    class Learned(Recurrent):
+        def __init__(self, *, features, rngs, **sizes):
+            super().__init__(cell=arch("gru").keywords["cell"], features=features, rngs=rngs, **sizes)
+            self.initial = nnx.Param(jnp.zeros(features))
+
+    plain = stack("gru", 5, 7)
+    learned = nnx.eval_shape(lambda: Stack(layer=Learned, in_features=5, features=7, rngs=nnx.Rngs(0)))
+    assert count_recurrent(learned) == count_recurrent(plain) + 7
+    assert count_parameters(learned, "chung") == count_parameters(plain, "chung") + 7
+    assert [layer.parameters for layer in count_layers(learned)] == [count_recurrent(learned)]
+
+
 def test_a_gate_with_a_bias_of_its_own_name():
     """MUT2 has a gate without an input matrix, whose bias stands apart from b_ih: it is the first of that gate."""
 
