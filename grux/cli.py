@@ -14,6 +14,7 @@ from grux.errors import GruxError, Interrupted, UsageError
 
 COMMANDS = {
     "train": "train one model, or a sweep of many",
+    "count": "parameters, state and FLOPs of models, without training them",
     "table": "the table of finished runs: mean and interval over seeds",
     "plot": "learning curves with the band over seeds",
     "ls": "list runs and their state",

@@ -7,8 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 import yaml
+from flax import nnx
 
 from grux.config import build
+from grux.counting.model import count
 from grux.data.base import Dataset
 from grux.data.batching import check_batch_size, steps_per_epoch
 from grux.errors import Interrupted, OutOfMemory
@@ -87,13 +89,19 @@ def _run(
         build(config["schedule"], plugins=config["plugins"], learning_rate=config["learning_rate"], total_steps=steps),
         clip=config["clip"],
     )
+
+    def build_model(rngs: nnx.Rngs) -> nnx.Module:
+        return make_model(info=dataset.info, layer=layer, rngs=rngs)
+
     programs = Programs(
-        build_model=lambda rngs: make_model(info=dataset.info, layer=layer, rngs=rngs),
+        build_model=build_model,
         task=task,
         optimizer=optimizer,
         axis=axis,
         accumulate=config["accumulate"],
     )
+    # Before training: a model that cannot be counted costs seconds, not the record of hours.
+    counts = count(nnx.eval_shape(lambda: build_model(nnx.Rngs(0))), task, dataset)
     write_atomic(place.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     for note in dataset.notes:
         progress.note(f"{dataset.info.name}: {note}")
@@ -144,6 +152,7 @@ def _run(
                 batch_size=batch_size,
                 dataset=dataset,
                 task=task,
+                counts=counts,
                 axis=axis,
                 programs=programs,
                 state=state,

@@ -37,7 +37,7 @@ if _mirror.is_dir():
     os.environ["GRUX_MIRROR"] = str(_mirror.resolve())
 
 # Where signatures carry shapes. Host code (data, results, config) is tested with doubles and wrong types on purpose.
-CHECKED = [f"grux.{room}" for room in ("cells", "engine", "layers", "models", "tasks", "training.step")]
+CHECKED = [f"grux.{room}" for room in ("cells", "engine", "layers", "models", "tasks", "training.step", "counting")]
 
 
 def _check_types_at_run_time() -> None:

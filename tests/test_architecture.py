@@ -6,8 +6,9 @@
     row 3   layers
     row 4   models
     row 5   training
-    row 6   config  folder  run  launch
-    row 7   cli  commands
+    row 6   counting
+    row 7   config  folder  run  launch
+    row 8   cli  commands
 
 Each rule is a function of a source tree that returns its complaints. It runs over the real tree, and over small wrong
 trees that it must complain about. If a need arises that the map cannot serve, redraw the map first, then the code.
@@ -43,10 +44,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "models": (*GROUND, "shapes", "cells", "engine", "layers"),
     # Of data and tasks the trainer knows the contracts, never a data set or a task.
     "training": (*GROUND, "shapes", "data.base", "data.batching", "tasks.base", "results.record"),
+    # What a model costs: its layers, on the shapes of some data, under the loss of some task.
+    "counting": (*GROUND, "shapes", "cells", "layers", "data.base", "tasks.base", "training.flops"),
     "config": (*GROUND, "shapes", "cells", "data", "tasks", "results", "engine", "layers", "models", "training"),
     "folder": (*GROUND, "results", "config"),
 }
-MAY_IMPORT["run"] = (*MAY_IMPORT["config"], "config", "folder")
+MAY_IMPORT["run"] = (*MAY_IMPORT["config"], "config", "folder", "counting")
 MAY_IMPORT["launch"] = (*MAY_IMPORT["run"], "run")
 MAY_IMPORT["cli"] = MAY_IMPORT["commands"] = (*MAY_IMPORT["launch"], "launch", "cli", "commands")
 MAY_IMPORT["__main__"] = ("cli",)

@@ -51,6 +51,9 @@ def test_the_record_is_whole(finished):
     assert record["parameters"]["recurrent"] == recurrent and "tied" in record["parameters"]["rule"]
     assert record["parameters"]["total"] == 8 * 6 + recurrent + 8 * 4 + 4
     assert record["flops"]["forward_per_example"] > 2 * 3 * 8 * 14 * 3 and "multiply-add" in record["flops"]["rule"]
+    assert record["flops"]["training_per_example"] == pytest.approx(3 * record["flops"]["forward_per_example"])
+    assert record["parameters"]["by_rule"]["chung"] == recurrent - 8
+    assert (record["recurrence"]["state"], record["recurrence"]["step_flops"]) == (8, 2 * 3 * 8 * (6 + 8))
     seconds = record["seconds"]
     assert all(seconds[name] > 0 for name in ("compile", "train", "evaluate"))
     assert seconds["total"] == pytest.approx(sum(v for name, v in seconds.items() if name != "total"), abs=0.01)

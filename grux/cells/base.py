@@ -8,6 +8,7 @@ Numbers: matrix products run in the type of the input (bfloat16 in, bfloat16 pro
 """
 
 import abc
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -41,6 +42,9 @@ class Cell(nnx.Module):
 
     A subclass names its gates and its carry arrays and writes `step`. The input side is the same for all: one matrix
     and one bias per gate.
+
+    Names are read by `grux.counting`: parameters called b_... are biases of gates, and b_h... the second one of a gate,
+    beside h; what has another name (weights, peepholes, scales) counts under every rule.
     """
 
     gates: int
@@ -85,6 +89,17 @@ class Cell(nnx.Module):
     def noise(self, key: Key, steps: int, batch_size: int) -> Noise:
         """What one run over [T, B] draws in training."""
         return Noise()
+
+    def step_flops(self) -> tuple[int, int]:
+        """Operations of one step of one row, two per multiply-add: 2 G D H on the input, and 2 G H H on the past.
+
+        Counted are products with stacks of matrices [..., rows, columns], `w_ih` on the input and all others on the
+        past; elementwise work is left out. A cell whose matrices are used otherwise overrides this.
+        """
+        found = nnx.to_flat_state(nnx.state(self, nnx.Param))
+        sizes = [(path[-1], math.prod(x.shape)) for path, x in found if len(x.shape) >= 3]
+        inputs = sum(size for name, size in sizes if name == "w_ih")
+        return 2 * inputs, 2 * (sum(size for _, size in sizes) - inputs)
 
     @abc.abstractmethod
     def step(self, carry: Carry, p: Gates, keep: Array | None = None) -> tuple[Carry, Float[Array, "B H"]]:

@@ -1,17 +1,19 @@
-"""One job of `grux train` before it starts: its checked config, its id, its folder, and whether it is done already."""
+"""The jobs of a command line before they start: their overrides, then for each its config, its id and its folder."""
 
 import contextlib
+import importlib.util
 import os
 import secrets
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from grux.config.check import check_settings
-from grux.config.compose import compose
+from grux.config.compose import compose, expand, plugins_of
 from grux.config.identity import run_id
-from grux.errors import StorageError, UsageError
+from grux.errors import GruxError, StorageError, UsageError
 from grux.results.record import Run, read_run, storage_error
 
 FILES_OF_A_RUN = {"config.yaml", "metrics.jsonl", "status.json", "result.json", "checkpoints", "lock"}
@@ -31,6 +33,41 @@ class Job:
     @property
     def title(self) -> str:
         return f"{self.choices.get('arch', '?')} on {self.choices.get('data', '?')}"
+
+
+def expanded(
+    overrides: Sequence[str], *, config_dir: str | None = None, multirun: bool
+) -> tuple[list[list[str]], tuple[str, ...]]:
+    """The overrides of each job, and the packages that the command line admits: they can be imported from here on.
+
+    A sweep is expanded where `multirun` or an experiment file asks for it.
+    """
+    for override in overrides:
+        if override.lstrip("+~").startswith("hydra"):
+            raise UsageError(f"{override}: grux runs the jobs itself and reads nothing of hydra.*; leave it out.")
+    plugins = plugins_of(overrides)
+    if plugins:
+        sys.path.append(os.getcwd())  # a console script does not look there, and the user has asked for it
+    for name in plugins:
+        if importlib.util.find_spec(name) is None:
+            raise UsageError(f"plugins=[{name}]: there is no package {name}; install it, or start where it lies.")
+    # An experiment file may carry its grid; it alone is composed to see it, since the rest may be a grid itself.
+    experiment = [o for o in overrides if o.startswith("experiment=") and "," not in o and "(" not in o]
+    declared = compose(experiment, config_dir=config_dir) if experiment else None
+    if not (multirun or (declared and declared.multirun)):
+        return [list(overrides)], plugins
+    return expand(overrides, config_dir=config_dir, sweep=declared.sweep if declared else {}), plugins
+
+
+@contextlib.contextmanager
+def named_job(overrides: Sequence[str] | None) -> Iterator[None]:
+    """Errors in here say in which job of a sweep they arose; None: there is only one."""
+    try:
+        yield
+    except GruxError as error:
+        if overrides is None:
+            raise
+        raise type(error)(f"in the job {' '.join(overrides)}: {error}") from error
 
 
 def prepare(overrides: Sequence[str], *, config_dir: str | None = None, plugins: tuple[str, ...] = ()) -> Job:

@@ -3,7 +3,6 @@
 The jobs of a sweep are all composed and checked before the first one starts, and none of this imports JAX.
 """
 
-import importlib.util
 import os
 import sys
 import time
@@ -11,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from grux.commands.closing import closing_line
-from grux.commands.jobs import Job, check_storage, prepare
+from grux.commands.jobs import Job, check_storage, expanded, named_job, prepare
 from grux.commands.loggers import only_our_warnings
 from grux.commands.words import Parser
 from grux.config.check import check_nodes, check_pair
-from grux.config.compose import ROOT, compose, compose_raw, configs_folder, expand, plugins_of, user_folder
-from grux.errors import GruxError, Interrupted, UsageError
+from grux.config.compose import ROOT, compose_raw, configs_folder, user_folder
+from grux.errors import Interrupted, UsageError
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -40,27 +39,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _jobs(overrides: list[str], config_dir: str | None, *, multirun: bool) -> list[Job]:
-    for override in overrides:
-        if override.lstrip("+~").startswith("hydra"):
-            raise UsageError(f"{override}: grux runs the jobs itself and reads nothing of hydra.*; leave it out.")
-    plugins = plugins_of(overrides)
-    if plugins:
-        sys.path.append(os.getcwd())  # a console script does not look there, and the user has asked for it
-    for name in plugins:
-        if importlib.util.find_spec(name) is None:
-            raise UsageError(f"plugins=[{name}]: there is no package {name}; install it, or start where it lies.")
-    # An experiment file may carry its grid; it alone is composed to see it, since the rest may be a grid itself.
-    experiment = [o for o in overrides if o.startswith("experiment=") and "," not in o and "(" not in o]
-    declared = compose(experiment, config_dir=config_dir) if experiment else None
-    if not (multirun or (declared and declared.multirun)):
-        return [prepare(overrides, config_dir=config_dir, plugins=plugins)]
-    sweep = declared.sweep if declared else {}
+    each, plugins = expanded(overrides, config_dir=config_dir, multirun=multirun)
     jobs: dict[tuple[str, Path], Job] = {}
-    for job_overrides in expand(overrides, config_dir=config_dir, sweep=sweep):
-        try:
+    for job_overrides in each:
+        with named_job(job_overrides if len(each) > 1 else None):
             job = prepare(job_overrides, config_dir=config_dir, plugins=plugins)
-        except GruxError as error:
-            raise type(error)(f"in the job {' '.join(job_overrides)}: {error}") from error
         jobs.setdefault((job.run_id, job.folder), job)  # values that come to the same config are one job
     if len(jobs) > 1 and next(iter(jobs.values())).config["run_dir"] is not None:
         raise UsageError("run_dir is the folder of one run, but this sweep has several; use runs=FOLDER or group=NAME.")
@@ -136,10 +119,10 @@ def complete(arguments: Sequence[str]) -> int:
 
             print(" ".join(COMMANDS))
             return 0
-        if words[1] != "train":
+        if words[1] not in ("train", "count"):
             return 0
         # Hydra knows of no sub-commands: it is asked about `grux arch=...`.
-        os.environ["COMP_LINE"] = line.replace(" train", "", 1)
+        os.environ["COMP_LINE"] = line.replace(f" {words[1]}", "", 1)
     return _hydra_main(arguments, None)
 
 

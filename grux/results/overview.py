@@ -79,15 +79,17 @@ def _write_facts(page: Page, facts: Sequence[tuple[str, Any]]) -> None:
 
 
 def _record_facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
-    parameters, flops = record.get("parameters") or {}, record.get("flops") or {}
-    forward, speed = as_number(flops.get("forward_per_example")), as_number(record.get("examples_per_second"))
+    parameters, recurrence = record.get("parameters") or {}, record.get("recurrence") or {}
+    speed = as_number(record.get("examples_per_second"))
     seconds = {key: as_number(value) for key, value in (record.get("seconds") or {}).items()}
     counts = {key: value for key, value in parameters.items() if isinstance(value, int)}
     data = (record.get("data") or {}).items()
     return [
         ("selection", (record.get("selection") or {}).get("rule")),
         ("parameters", _with_rule(", ".join(f"{key} {value:,}" for key, value in counts.items()), parameters)),
-        ("FLOPs", None if forward is None else _with_rule(f"{forward:.3g} forward per example", flops)),
+        ("by rule", ", ".join(f"{name} {value:,}" for name, value in (parameters.get("by_rule") or {}).items())),
+        ("state", _state(recurrence)),
+        ("FLOPs", _flops(record.get("flops") or {}, recurrence)),
         ("seconds", ", ".join(f"{key} {value:.1f}" for key, value in seconds.items() if value is not None)),
         ("speed", None if speed is None else f"{speed:,.0f} examples per second"),
         ("device", ", ".join(f"{key} {value}" for key, value in (record.get("device") or {}).items())),
@@ -98,6 +100,22 @@ def _record_facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
         *(("data", f"{name} sha256 {digest}") for name, digest in data),
         *(("artifact", f"{name} sha256 {digest}") for name, digest in (record.get("artifacts") or {}).items()),
     ]
+
+
+def _state(recurrence: dict[str, Any]) -> str:
+    if not recurrence:
+        return ""
+    layers = ", ".join(f"{layer['name']} {layer['state']:,}" for layer in recurrence["layers"])
+    return f"{recurrence['state']:,} numbers of a sequence from step to step" + f" ({layers})" * bool(layers)
+
+
+def _flops(flops: dict[str, Any], recurrence: dict[str, Any]) -> str:
+    forward, training = (as_number(flops.get(f"{name}_per_example")) for name in ("forward", "training"))
+    if forward is None:
+        return ""
+    per_example = f"{forward:.3g} forward" + (f" and {training:.3g} training" if training is not None else "")
+    step = f", {recurrence['step_flops']:.3g} a recurrent step" if recurrence else ""
+    return _with_rule(f"{per_example} per example{step}", flops)
 
 
 def _with_rule(text: str, facts: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ class _Optional:
 
 _NUMBER = _Number()
 _SCORES = {str: {str: _NUMBER}}  # split -> metric -> value
+_LAYER = {str: object, "name": str, "state": int}
 
 RECORD = {
     "format": int,
@@ -39,8 +40,16 @@ RECORD = {
     "seeds": [{"seed": int, "status": str, "steps": _Optional(int), "best_step": _Optional(int), "scores": _SCORES}],
     "baselines": _Optional({str: _SCORES}),
     "signatures": _Optional({str: _Optional(str)}),
-    "parameters": _Optional({str: object, "total": int, "rule": _Optional(str)}),
-    "flops": _Optional({str: object, "forward_per_example": _Optional(_NUMBER), "rule": _Optional(str)}),
+    "parameters": _Optional({str: object, "total": int, "by_rule": _Optional({str: int}), "rule": _Optional(str)}),
+    "recurrence": _Optional({str: object, "state": int, "step_flops": int, "layers": [_LAYER]}),
+    "flops": _Optional(
+        {
+            str: object,
+            "forward_per_example": _Optional(_NUMBER),
+            "training_per_example": _Optional(_NUMBER),
+            "rule": _Optional(str),
+        }
+    ),
     "seconds": _Optional({str: _NUMBER}),
     "examples_per_second": _Optional(_NUMBER),
     "versions": _Optional({str: _Optional(str)}),

@@ -3,19 +3,15 @@
 from typing import Any
 
 import jax
-import numpy as np
-from flax import nnx
 
 from grux import provenance
-from grux.data.base import Dataset, take_rows
+from grux.data.base import Dataset
 from grux.data.batching import steps_per_epoch
 from grux.results.record import RECORD_FORMAT
 from grux.tasks.base import Task
-from grux.training.flops import RULE as FLOPS_RULE
-from grux.training.flops import count_flops
 from grux.training.loop import Position
 from grux.training.programs import Programs
-from grux.training.score import Scored, count_parameters, seed_rows
+from grux.training.score import Scored, seed_rows
 from grux.training.seeds import SeedAxis
 from grux.training.state import TrainState
 
@@ -31,6 +27,7 @@ def make_record(
     batch_size: int,
     dataset: Dataset,
     task: Task,
+    counts: dict[str, Any],
     axis: SeedAxis,
     programs: Programs,
     state: TrainState,
@@ -39,6 +36,7 @@ def make_record(
 ) -> dict[str, Any]:
     """All that a table, a plot or a doubt may ask of a run; plain values for JSON.
 
+    `counts` are what the model costs, by `grux.counting.model`: its parameters, recurrence and flops.
     `seconds` are wall time: compiling, training, evaluating and scoring, writing checkpoints; a resumed run's add up.
     """
     rows = seed_rows(state, seeds, scored)
@@ -73,8 +71,7 @@ def make_record(
         "seeds": rows,
         "baselines": scored.baselines,
         "signatures": scored.signatures,
-        "parameters": count_parameters(jax.tree.map(lambda x: x[0], state.params)),
-        "flops": {"forward_per_example": forward_flops(programs, dataset, state, batch_size), "rule": FLOPS_RULE},
+        **counts,
         "seconds": {name: round(value, 3) for name, value in {**seconds, "total": sum(seconds.values())}.items()},
         "examples_per_second": round(epochs * train.size / max(position.train_seconds, 1e-9), 1),
         "seed_strategy": axis.strategy,
@@ -86,15 +83,3 @@ def make_record(
         "artifacts": dataset.artifact_hashes,
         "device": provenance.device(jax.local_devices(), provenance.available_cores()),
     }
-
-
-def forward_flops(programs: Programs, dataset: Dataset, state: TrainState, batch_size: int) -> float:
-    """Operations of the forward pass per training example, over the padded shapes of all buckets."""
-    params = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state.params)
-    train = dataset.splits["train"]
-    total = 0.0
-    for bucket in train.buckets:
-        batch = take_rows(bucket, bucket.arrays, np.zeros(batch_size, np.int32))
-        flops = count_flops(lambda p, b: nnx.merge(programs.graph, p)(b, key=None), params, batch)
-        total += flops / batch_size * bucket.size
-    return total / train.size

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import numpy as np
 
 from grux.data.base import Dataset, Split
@@ -97,17 +96,3 @@ def seed_rows(state: TrainState, seeds: list[int], scored: Scored) -> list[dict[
             }
         )
     return rows
-
-
-def count_parameters(params: Any) -> dict[str, Any]:
-    """Trainable numbers: all of them, and those inside recurrent cells."""
-    total = recurrent = 0
-    for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
-        total += int(np.prod(leaf.shape))
-        if "'cell'" in jax.tree_util.keystr(path):
-            recurrent += int(np.prod(leaf.shape))
-    return {
-        "total": total,
-        "recurrent": recurrent,
-        "rule": "every trainable number once, biases and embeddings included; tied arrays once",
-    }

@@ -274,6 +274,8 @@ def test_completion(capsys, monkeypatch):
     assert "train" in answer(capsys, "-sc", "query=bash")[1].split()
     monkeypatch.setenv("COMP_LINE", "grux train arch=l")
     assert answer(capsys, "-sc", "query=bash")[1].split() == ["arch=lstm"]
+    monkeypatch.setenv("COMP_LINE", "grux count arch=l")
+    assert answer(capsys, "-sc", "query=bash")[1].split() == ["arch=lstm"]
 
 
 def test_light_commands_import_nothing_heavy(place: Path):

@@ -36,7 +36,9 @@ def test_show_tells_everything(tmp_path):
         "800 of 1000",
         "best validation loss of each seed",
         "total 4,100,000 (every weight)",
-        "1.2e+06 forward per example",
+        "by rule     chung 5,000, bai 9,100",
+        "state       96 numbers of a sequence from step to step (layers.0 64, layers.1 32)",
+        "1.2e+06 forward and 3.6e+06 training per example, 1.23e+05 a recurrent step (two",
         "compile 5.1, train 30.2",
         "jax 0.10.2",
         "abc1234",
@@ -50,6 +52,14 @@ def test_show_tells_everything(tmp_path):
     means = [line for line in text.splitlines() if " mean " in line]
     assert len(means) == 2  # validation and test; the diverged seed is in neither
     assert "27.5 ± 3.4" in means[1]
+
+
+def test_show_reads_a_record_from_before_these_were_counted(tmp_path):
+    record = make_record(parameters={"total": 9_000, "rule": "every weight"}, flops={"forward_per_example": 1.2e6})
+    del record["recurrence"]
+    text = show_run(read_run(write_run(tmp_path, record)))
+    assert "total 9,000 (every weight)" in text and "1.2e+06 forward per example\n" in text
+    assert "by rule" not in text and "from step to step" not in text
 
 
 def test_show_gives_the_reason_of_a_failure(tmp_path):
