@@ -33,7 +33,7 @@ def fitting(arrays: Mapping[str, Any], needed: Mapping[str, tuple[int, ...]], so
     if any(complaints.values()):
         listed = "; ".join(f"{what}: {few(names)}" for what, names in complaints.items() if names)
         raise DataError(
-            f"The arrays from {source} do not fit the layer ({listed}); build the layer as they are, or give others."
+            f"The arrays from {source} do not fit the layer ({listed}); make a layer of their sizes, or give others."
         )
     # Sums of biases must not round to 8 or 11 bits.
     return {name: given[name].astype(np.promote_types(given[name].dtype, np.float32)) for name in needed}

@@ -58,7 +58,7 @@ def levels(part: Cell | Layer, kinds: Collection[type[Cell]], target: str) -> li
     for kind in used:
         if kind not in kinds:
             names = ", ".join(k.__name__ for k in kinds)
-            raise UsageError(f"{target} has no counterpart of {kind.__name__}; it has one of each of {names}.")
+            raise UsageError(f"{target} has no counterpart of {kind.__name__}, only of {names}.")
     if len(used) > 1 or len({len(level) for level in found}) > 1:
         raise UsageError(
             f"{target} has one kind of cell in all levels and directions, and this layer mixes "
