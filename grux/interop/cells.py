@@ -117,8 +117,8 @@ def weights_of(cell: Cell) -> Weights:
             f"w_ih of {type(cell).__name__} has the shape {cell.w_ih.shape} where {shape} is needed; "
             "of weights for several seeds take one seed first."
         )
-    b_hn = np.asarray(cell.b_hn[...]) if isinstance(cell, GRUCell) else None
-    return Weights(np.asarray(cell.w_ih[...]), np.asarray(cell.w_hh[...]), np.asarray(cell.b_ih[...]), b_hn)
+    b_hn = np.array(cell.b_hn[...]) if isinstance(cell, GRUCell) else None
+    return Weights(np.array(cell.w_ih[...]), np.array(cell.w_hh[...]), np.array(cell.b_ih[...]), b_hn)
 
 
 def with_weights(part: Part, weights: Sequence[Weights], target: str) -> Part:
