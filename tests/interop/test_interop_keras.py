@@ -2,6 +2,7 @@
 
 import importlib.util
 
+import jax
 import numpy as np
 import pytest
 from flax import nnx
@@ -36,6 +37,7 @@ def test_equals_the_exported_numbers_of_keras(name, shape):
     check(name, shape, ref)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:keras")
 @every
 def test_equals_keras_itself(name, shape, monkeypatch):
     if importlib.util.find_spec("keras") is None:
@@ -43,7 +45,9 @@ def test_equals_keras_itself(name, shape, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     export = importlib.import_module("export_references")
-    check(name, shape, export.keras_reference(name, shape, seed=7))
+    with jax.numpy_rank_promotion("allow"):  # Keras' code, not ours
+        ref = export.keras_reference(name, shape, seed=7)
+    check(name, shape, ref)
 
 
 @FEW
@@ -51,10 +55,10 @@ def test_equals_keras_itself(name, shape, monkeypatch):
 def test_there_and_back_is_exact(cell, d, h, depth, directions, seed):
     widths = {"in_features": d, "features": h, "depth": depth, "directions": directions}
     ours, like = stack(cell, **widths, seed=seed), stack(cell, **widths, seed=seed + 1)
-    arrays, before = to_keras(ours), nnx.state(like)
+    arrays, before = to_keras(ours), to_keras(like)
     back = from_keras(arrays, like=like)
     equal(nnx.state(back), nnx.state(ours))
-    equal(nnx.state(like), before)
+    equal(to_keras(like), before)
     equal(to_keras(back), arrays)
 
 
