@@ -1,20 +1,26 @@
-"""Write tests/fixtures/torch_reference.npz: what torch.nn.{RNN,GRU,LSTM} compute, values and gradients, in float64.
+"""Write tests/fixtures/{torch,keras}_reference.npz: what the layers of others compute, values and gradients.
 
-Run where PyTorch is installed (it is no dependency): python scripts/export_references.py
+Run where they are installed (neither is a dependency):
+
+    python scripts/export_references.py torch    # torch.nn.{RNN,GRU,LSTM}
+    python scripts/export_references.py keras    # keras.layers.{SimpleRNN,GRU,LSTM}, on the backend of JAX
+
 Biases are random: zero biases would hide a missing term.
 """
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
 
-FIXTURE = Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "torch_reference.npz"
+FIXTURES = Path(__file__).resolve().parent.parent / "tests" / "fixtures"
 B, T, D, H = 3, 7, 4, 5
 LAYERS = {"elman": "RNN", "gru": "GRU", "lstm": "LSTM"}
 
 
 def reference(arch: str, seed: int = 0) -> dict[str, np.ndarray]:
-    """Weights, inputs, outputs and gradients of one layer, batch-major.
+    """Weights, inputs, outputs and gradients of one layer, batch-major, in float64.
 
     The loss weighs the outputs by a cosine and the last carry by a sine, so that no two entries count the same.
     Keys: x, h0 (and c0), w_ih, w_hh, b_ih, b_hh in PyTorch's layout; y, hn (and cn); d_<name> for each gradient.
@@ -42,13 +48,64 @@ def reference(arch: str, seed: int = 0) -> dict[str, np.ndarray]:
     return found | ({"cn": last[1].detach().numpy()} if arch == "lstm" else {})
 
 
-def main() -> None:
-    import torch
+KERAS_LAYERS = {
+    "elman": ("SimpleRNN", {}),
+    "gru": ("GRU", {"reset_after": True}),
+    "gru_reset_before": ("GRU", {"reset_after": False}),
+    "lstm": ("LSTM", {}),
+}
+KERAS_SHAPES = {"deep": {"depth": 2, "bidirectional": True, "bias": True}}
+KERAS_SHAPES["plain"] = {"depth": 1, "bidirectional": False, "bias": False}
 
-    arrays = {f"{arch}/{name}": value for arch in LAYERS for name, value in reference(arch).items()}
-    np.savez_compressed(FIXTURE, torch_version=torch.__version__, **arrays)
-    print(f"wrote {FIXTURE} ({FIXTURE.stat().st_size} bytes) from torch {torch.__version__}")
+
+def keras_reference(arch: str, shape: str, seed: int = 0) -> dict[str, np.ndarray]:
+    """Weights, inputs, outputs and the gradient of the inputs of a Sequential with one layer or several.
+
+    Each direction has H units. The loss weighs the outputs by a cosine. Keys: x, y, d_x, and w0, w1, ... in the order
+    of `get_weights()`. In float32: Keras knows float64 on TensorFlow only.
+    """
+    os.environ["KERAS_BACKEND"] = "jax"
+    import jax
+    import jax.numpy as jnp
+    import keras
+
+    kind, options = KERAS_LAYERS[arch]
+    how = KERAS_SHAPES[shape]
+
+    def layer():
+        one = getattr(keras.layers, kind)(H, return_sequences=True, use_bias=how["bias"], **options)
+        return keras.layers.Bidirectional(one) if how["bidirectional"] else one
+
+    model = keras.Sequential([keras.Input((T, D)), *(layer() for _ in range(how["depth"]))])
+    draw = np.random.default_rng(seed)
+    weights = [draw.normal(0, 0.5, w.shape).astype(np.float32) for w in model.get_weights()]
+    model.set_weights(weights)
+
+    def loss(x):
+        y = model(x)
+        return (y * jnp.cos(jnp.arange(y.size, dtype=y.dtype).reshape(y.shape))).sum(), y
+
+    x = jnp.asarray(draw.normal(size=(B, T, D)), jnp.float32)
+    d_x, y = jax.grad(loss, has_aux=True)(x)
+    found = {name: np.asarray(value) for name, value in {"x": x, "y": y, "d_x": d_x}.items()}
+    return found | {f"w{i}": w for i, w in enumerate(weights)}
+
+
+def write(framework: str, arrays: dict[str, np.ndarray]) -> None:
+    version = sys.modules[framework].__version__
+    path = FIXTURES / f"{framework}_reference.npz"
+    np.savez_compressed(path, **{f"{framework}_version": version}, **arrays)
+    print(f"wrote {path} ({path.stat().st_size} bytes) from {framework} {version}")
+
+
+def main(frameworks: list[str]) -> None:
+    if "torch" in frameworks:
+        write("torch", {f"{arch}/{name}": value for arch in LAYERS for name, value in reference(arch).items()})
+    if "keras" in frameworks:
+        cases = [(arch, shape) for arch in KERAS_LAYERS for shape in KERAS_SHAPES]
+        found = {(*case, name): value for case in cases for name, value in keras_reference(*case).items()}
+        write("keras", {"/".join(key): value for key, value in found.items()})
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or ["torch", "keras"])

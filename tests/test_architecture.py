@@ -4,7 +4,7 @@
     row 1   cells | data | tasks | results        four columns that never import each other
     row 2   engine
     row 3   layers
-    row 4   models
+    row 4   models | interop
     row 5   training
     row 6   counting
     row 7   config  folder  run  launch
@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine": (*GROUND, "shapes", "cells"),
     "layers": (*GROUND, "shapes", "cells", "engine"),
     "models": (*GROUND, "shapes", "cells", "engine", "layers"),
+    "interop": (*GROUND, "shapes", "cells", "engine", "layers"),
     # Of data and tasks the trainer knows the contracts, never a data set or a task.
     "training": (*GROUND, "shapes", "data.base", "data.batching", "tasks.base", "results.record"),
     # What a model costs: its layers, on the shapes of some data, under the loss of some task.
@@ -60,7 +61,9 @@ CONFINED = {
     "omegaconf": ("config", "run", "launch", "cli", "commands"),
     "orbax": ("training/?",),
     "tensorboardX": ("training/?",),
+    "safetensors": ("interop/?",),
 }
+FOREIGN = ("torch", "keras", "tensorflow")  # grux reads and writes their arrays without them
 WITHOUT_JAX = ("batch", "errors", "arguments", "provenance", "data", "results")
 NEEDS_JAX = ("jax", "jaxlib", "flax", "optax", "orbax", "chex", "grux.shapes")
 LOOPS = {"scan": ("engine", "training"), "associative_scan": ("engine",), "fori_loop": ("engine", "training")}
@@ -121,6 +124,15 @@ def confined_packages(root: Path) -> list[str]:
                     found.append(f"grux/{path}: {package} belongs to {' and '.join(places)}")
     return found + [
         f"{package} is imported by {sorted(files)}, not by one" for package, files in homes.items() if len(files) > 1
+    ]
+
+
+def no_other_framework(root: Path) -> list[str]:
+    return [
+        f"grux/{path}: imports {name}; grux.interop works on arrays"
+        for path, _, tree in sources(root)
+        for name in imports(tree, path)
+        if within(name, *FOREIGN)
     ]
 
 
@@ -211,6 +223,7 @@ def no_code_from_data(root: Path) -> list[str]:
 RULES = (
     import_direction,
     confined_packages,
+    no_other_framework,
     jax_free_rooms,
     loops_over_time,
     file_length,
@@ -253,6 +266,8 @@ WRONG = [
         {"grux/training/a.py": "import tensorboardX", "grux/training/b.py": "from tensorboardX import SummaryWriter"},
         "not by one",
     ),
+    (import_direction, {"grux/layers/a.py": "from grux.interop import to_torch"}, "layers must not import"),
+    (no_other_framework, {"grux/interop/a.py": "def f():\n    import torch.nn"}, "imports torch.nn"),
     (jax_free_rooms, {"grux/results/a.py": "def f():\n    import jax"}, "results runs without JAX"),
     (jax_free_rooms, {"grux/data/a.py": "from grux.shapes import Array"}, "data runs without JAX"),
     (loops_over_time, {"grux/layers/a.py": "import jax\njax.lax.scan(f, 0, x)"}, "scan belongs to"),

