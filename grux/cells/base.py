@@ -71,9 +71,13 @@ class Cell(nnx.Module):
         if recurrent:
             self.w_hh = nnx.Param(kernels(recurrent_init, rngs, recurrent, features, features))
 
+    def input_weights(self) -> tuple[Float[Array, "G D H"], Float[Array, "G H"]]:
+        """The matrix and the bias of each gate's input side."""
+        return self.w_ih[...], self.b_ih[...]
+
     def project(self, x: Float[Array, "... D"]) -> Gates:
         """The input side of every gate, for any leading axes; in the type of x."""
-        w, b = self.w_ih[...], self.b_ih[...]
+        w, b = self.input_weights()
         return tuple(self._affine(x, w[g], b[g]).astype(x.dtype) for g in range(self.gates))
 
     @staticmethod

@@ -43,7 +43,7 @@ class LayerNormed(Cell):
 
     def project(self, x: Float[Array, "... D"]) -> Gates:
         # The bias comes after the norm, which would take its mean out.
-        w, bias, scale = self.cell.w_ih[...], self.cell.b_ih[...], self.scale_ih[...]
+        (w, bias), scale = self.cell.input_weights(), self.scale_ih[...]
         return tuple(
             (_normed(matmul(x, w[g]), scale[g]) + _widened(bias[g], x.ndim)).astype(x.dtype) for g in range(self.gates)
         )

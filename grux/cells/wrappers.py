@@ -43,6 +43,9 @@ class GatedWrapper(GatedCell):
         """The same function for equal wrappers: compiled programs are found again by it."""
         return self.cell.combine
 
+    def input_weights(self) -> tuple[Float[Array, "G D H"], Float[Array, "G H"]]:
+        return self.cell.input_weights()
+
     def project(self, x: Float[Array, "... D"]) -> Gates:
         return self.cell.project(x)
 

@@ -122,11 +122,11 @@ def test_minimal_cells_are_the_equations():
     lstm = randomise(MinLSTMCell(**SIZES, rngs=nnx.Rngs(0)), 1)
     u = np.asarray(x[:, 0]) @ np.asarray(gru.w_ih[...]) + np.asarray(gru.b_ih[...])[:, None]
     z, g = 1 / (1 + np.exp(-u[0])), np.where(u[1] >= 0, u[1] + 0.5, 1 / (1 + np.exp(-u[1])))
-    np.testing.assert_allclose(run(gru, x[:, :1], carry=(h,))[0][:, 0], (1 - z) * h + z * g, rtol=1e-5)
+    np.testing.assert_allclose(run(gru, x[:, :1], carry=(h,))[0][:, 0], (1 - z) * h + z * g, atol=1e-6)
     u = np.asarray(x[:, 0]) @ np.asarray(lstm.w_ih[...]) + np.asarray(lstm.b_ih[...])[:, None]
     f, i = 1 / (1 + np.exp(-u[0])), 1 / (1 + np.exp(-u[1]))
     g = np.where(u[2] >= 0, u[2] + 0.5, 1 / (1 + np.exp(-u[2])))
-    np.testing.assert_allclose(run(lstm, x[:, :1], carry=(h,))[0][:, 0], (f * h + i * g) / (f + i), rtol=1e-5)
+    np.testing.assert_allclose(run(lstm, x[:, :1], carry=(h,))[0][:, 0], (f * h + i * g) / (f + i), atol=1e-6)
 
 
 def test_lru_is_its_complex_recurrence():
