@@ -148,7 +148,8 @@ def test_forecasting_has_baselines(tmp_path: Path):
 
 
 def test_a_run_that_diverges_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    options = [*SMALL, "learning_rate=1e30", "clip=null", "optimizer=sgd", "epochs=2", f"run_dir={tmp_path / 'run'}"]
+    # At the end of float32, so that it overflows whatever the order of the sums in this version of XLA.
+    options = [*SMALL, "learning_rate=3e38", "clip=null", "optimizer=sgd", "epochs=2", f"run_dir={tmp_path / 'run'}"]
     for _ in range(2):  # the same again: its checkpoint knows
         assert main(["train", *options]) == Diverged.exit_code
         error = capsys.readouterr().err
