@@ -1,6 +1,8 @@
 """From a checked config to a finished run folder: the one function that knows all the parts."""
 
 import errno
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from grux.data.batching import check_batch_size, steps_per_epoch
 from grux.errors import Interrupted, OutOfMemory
 from grux.folder import RunFolder, now
 from grux.results.record import storage_error, write_atomic, write_json
+from grux.tasks.base import Task
 from grux.training.checkpoint import Checkpoints
 from grux.training.interrupts import StopFlag
 from grux.training.logs import MetricsLog, rewind
@@ -26,7 +29,7 @@ from grux.training.programs import Programs
 from grux.training.progress import Progress, make_progress
 from grux.training.record import make_record
 from grux.training.score import score
-from grux.training.seeds import seed_axis
+from grux.training.seeds import SeedAxis, seed_axis
 
 STORAGE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 """What a disk answers when it is full, over quota, read-only or gone, wherever in a run that happens."""
@@ -64,6 +67,43 @@ def run(
     return record
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a run is put together from."""
+
+    dataset: Dataset
+    task: Task
+    axis: SeedAxis
+    programs: Programs
+    steps: int
+    """Optimiser steps of the whole run."""
+    build_model: Callable[[nnx.Rngs], nnx.Module]
+
+
+def assemble(config: dict[str, Any]) -> Parts:
+    """The parts that a config names; reads the data and compiles nothing."""
+    plugins, batch_size = config["plugins"], config["batch_size"]
+    axis = seed_axis(config["seeds"], config["seed_strategy"])
+    dataset: Dataset = build(config["data"], plugins=plugins)
+    check_batch_size(dataset, batch_size)
+    task = build(config["task"], plugins=plugins)(info=dataset.info)
+    make_model, layer = (build(config[node], plugins=plugins) for node in ("model", "arch"))
+    steps = total_steps(dataset, batch_size=batch_size, epochs=config["epochs"], steps=config["steps"])
+    optimizer = make_optimizer(
+        build(config["optimizer"], plugins=plugins),
+        build(config["schedule"], plugins=plugins, learning_rate=config["learning_rate"], total_steps=steps),
+        clip=config["clip"],
+    )
+
+    def build_model(rngs: nnx.Rngs) -> nnx.Module:
+        return make_model(info=dataset.info, layer=layer, rngs=rngs)
+
+    programs = Programs(
+        build_model=build_model, task=task, optimizer=optimizer, axis=axis, accumulate=config["accumulate"]
+    )
+    return Parts(dataset, task, axis, programs, steps, build_model)
+
+
 def _run(
     config: dict[str, Any],
     choices: dict[str, str],
@@ -78,30 +118,10 @@ def _run(
 
     seeds = [config["first_seed"] + number for number in range(config["seeds"])]
     batch_size = config["batch_size"]
-    axis = seed_axis(len(seeds), config["seed_strategy"])
-    dataset: Dataset = build(config["data"], plugins=config["plugins"])
-    check_batch_size(dataset, batch_size)
-    task = build(config["task"], plugins=config["plugins"])(info=dataset.info)
-    make_model, layer = (build(config[node], plugins=config["plugins"]) for node in ("model", "arch"))
-    steps = total_steps(dataset, batch_size=batch_size, epochs=config["epochs"], steps=config["steps"])
-    optimizer = make_optimizer(
-        build(config["optimizer"], plugins=config["plugins"]),
-        build(config["schedule"], plugins=config["plugins"], learning_rate=config["learning_rate"], total_steps=steps),
-        clip=config["clip"],
-    )
-
-    def build_model(rngs: nnx.Rngs) -> nnx.Module:
-        return make_model(info=dataset.info, layer=layer, rngs=rngs)
-
-    programs = Programs(
-        build_model=build_model,
-        task=task,
-        optimizer=optimizer,
-        axis=axis,
-        accumulate=config["accumulate"],
-    )
+    parts = assemble(config)
+    dataset, task, axis, programs, steps = parts.dataset, parts.task, parts.axis, parts.programs, parts.steps
     # Before training: a model that cannot be counted costs seconds, not the record of hours.
-    counts = count(nnx.eval_shape(lambda: build_model(nnx.Rngs(0))), task, dataset)
+    counts = count(nnx.eval_shape(lambda: parts.build_model(nnx.Rngs(0))), task, dataset)
     write_atomic(place.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     for note in dataset.notes:
         progress.note(f"{dataset.info.name}: {note}")
