@@ -96,7 +96,8 @@ def test_bfloat16_stays_bfloat16_with_a_float32_carry(name):
     assert y.dtype == jnp.bfloat16
     assert {c.dtype for c in jax.tree.leaves(carry)} == {jnp.dtype(jnp.float32)}
     exact, _ = f(x_of())
-    np.testing.assert_allclose(y.astype(jnp.float32), exact, atol=0.1)
+    # Cells that do not squash their state grow past one, and their rounding with them.
+    np.testing.assert_allclose(y.astype(jnp.float32), exact, atol=0.1 * max(1.0, float(jnp.abs(exact).max())))
 
 
 def test_bfloat16_gradients_are_those_of_float32_to_tolerance(name):
