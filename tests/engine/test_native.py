@@ -136,7 +136,7 @@ def test_a_cell_without_a_kernel_is_refused_by_name():
 def no_compiler(monkeypatch, tmp_path):
     """A machine without a compiler and without kernels from before."""
     monkeypatch.setenv("CXX", "no-such-compiler")
-    monkeypatch.setattr(build.platformdirs, "user_cache_dir", lambda name: str(tmp_path))
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
     caches = (build.kernels, build.problem, run_module._say_once)
     for cached in caches:
         cached.cache_clear()
@@ -164,7 +164,7 @@ def test_a_source_that_does_not_compile_is_a_reason_not_a_crash(monkeypatch, tmp
         (tmp_path / source.name).write_bytes(source.read_bytes())
     (tmp_path / "recurrence.cc").write_text("#error broken on purpose\n")
     monkeypatch.setattr(build, "SOURCES", tmp_path)
-    monkeypatch.setattr(build.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache"))
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
     build.kernels.cache_clear()
     try:
         with pytest.raises(build.KernelsUnavailable, match=r"could not be compiled .*broken on purpose"):

@@ -92,7 +92,8 @@ def _compiler() -> str:
 
 def _folder() -> Path:
     """Private to the user: what lies there is run as code, so a folder that somebody else owns is not used."""
-    folder = Path(platformdirs.user_cache_dir("grux")) / "kernels"
+    beside = os.environ.get("JAX_COMPILATION_CACHE_DIR")  # compiled programs and compiled kernels lie together
+    folder = Path(beside or platformdirs.user_cache_dir("grux")) / "kernels"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if folder.stat().st_uid != os.getuid():
