@@ -9,7 +9,7 @@ Both sides of each gate are normalised on their own, as the paper does for the G
 variance of its own (the paper takes those of gates that share a product together), and the third norm that the paper
 puts on an LSTM's memory before its output is left out, so that one file serves every gated cell.
 
-The recurrent side is no longer linear in h: this runs by `sequential`. `LayerNormed` has to be the outermost wrapper.
+The recurrent side is no longer linear in h: this runs by `sequential`, and dropout wrappers stand inside it.
 
 Parameters: inner + G*H + R*H
 """

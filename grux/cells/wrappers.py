@@ -13,8 +13,8 @@ In a yaml any cell is wrapped by putting its node below `cell` of the wrapper, a
         cell: {_target_: grux.cells.gru.GRUCell, _partial_: true}
 
 A wrapper that draws noise appends its arrays to what the cell inside draws, and takes them off again before it calls
-that cell; without a key there is no noise, and nothing is appended. Layer norm has to be the outermost: it changes the
-products, which the others leave alone.
+that cell; without a key there is no noise, and nothing is appended. Layer norm goes around the two kinds of dropout,
+for they need a cell that is elementwise but for its product with the past, and it makes another of that.
 """
 
 from collections.abc import Callable
@@ -70,6 +70,6 @@ def gated_inside(cell: Cell, wrapper: str) -> GatedCell:
     if not isinstance(cell, GatedCell):
         raise UsageError(
             f"{wrapper} changes the product of a cell with the past, and {type(cell).__name__} has none that stands "
-            "alone; wrap a GatedCell such as GRUCell, with layer norm outermost."
+            "alone; wrap a GatedCell such as GRUCell, and put layer norm around it last."
         )
     return cell

@@ -36,12 +36,14 @@ def zoneout(
     features: PositiveInt,
     rngs: nnx.Rngs,
 ) -> Cell:
-    """The cell with zoneout: `rate` of the first array of its carry, h, and `memory_rate` of the others."""
+    """The cell with zoneout: `rate` of h, the first array of its carry, and `memory_rate` of the memory beside it."""
     inner = cell(in_features=in_features, features=features, rngs=rngs)
     states = 1 if isinstance(inner, LinearCell) else inner.carries
-    if states == 1 and memory_rate > 0:
+    if states != 2 and memory_rate > 0:
+        # With several, such as the c, n and m of an sLSTM, one has no meaning without the others.
         raise UsageError(
-            f"memory_rate={memory_rate} needs a memory beside h, and {type(inner).__name__} has none; use rate alone."
+            f"memory_rate={memory_rate} needs a cell with one memory beside h, and {type(inner).__name__} has "
+            f"{states - 1}; use rate alone."
         )
     rates = (rate, *(memory_rate,) * (states - 1))
     if isinstance(inner, LinearCell):
@@ -54,11 +56,12 @@ class GatedZoneout(GatedWrapper):
 
     def __init__(self, cell: GatedCell, rates: Rates):
         super().__init__(cell)
+        self.inputs = _inputs(cell)
         self.rates = rates
 
     @property
     def combine(self) -> Combine:
-        return _zoned(self.cell.combine, self.gates, self.rates)
+        return _zoned(self.cell.combine, self.inputs, self.rates)
 
     def noise(self, key: Key, steps: int, batch_size: int) -> Noise:
         return _noise(self.cell, key, (steps, batch_size, self.features), self.rates)
@@ -69,6 +72,7 @@ class SteppedZoneout(Cell):
 
     def __init__(self, cell: Cell, rates: Rates):
         self.cell = cell
+        self.inputs = _inputs(cell)
         self.rates = rates
         self.in_features, self.features, self.gates, self.carries = _sizes(cell)
 
@@ -82,7 +86,7 @@ class SteppedZoneout(Cell):
         return _noise(self.cell, key, (steps, batch_size, self.features), self.rates)
 
     def step(self, carry: Carry, p: Gates, keep: Array | None = None) -> tuple[Carry, Float[Array, "B H"]]:
-        p, updates = _taken_off(p, self.gates, self.rates)
+        p, updates = _taken_off(p, self.inputs, self.rates)
         new, _ = self.cell.step(carry, p) if keep is None else self.cell.step(carry, p, keep)
         carry = _mixed(carry, new, updates)
         return carry, carry[0]
@@ -93,6 +97,7 @@ class LinearZoneout(LinearCell):
 
     def __init__(self, cell: LinearCell, rate: float):
         self.cell = cell
+        self.inputs = _inputs(cell)
         self.rates = (rate,)
         self.in_features, self.features, self.gates, self.carries = _sizes(cell)
 
@@ -106,12 +111,12 @@ class LinearZoneout(LinearCell):
         return _noise(self.cell, key, (steps, batch_size, self.features), self.rates)
 
     def coefficients(self, p: Gates) -> tuple[Array, Array]:
-        p, (update,) = _taken_off(p, self.gates, self.rates)
+        p, (update,) = _taken_off(p, self.inputs, self.rates)
         a, b = self.cell.plain_coefficients(p)
         return 1 + update * (a - 1), update * b
 
     def read(self, h: Array, p: Gates) -> Float[Array, "... H"]:
-        return self.cell.read(h, _taken_off(p, self.gates, self.rates)[0])
+        return self.cell.read(h, _taken_off(p, self.inputs, self.rates)[0])
 
     def state(self, carry: Carry) -> Array:
         return self.cell.state(carry)
@@ -122,6 +127,11 @@ class LinearZoneout(LinearCell):
 
 def _sizes(cell: Cell) -> tuple[int, int, int, int]:
     return cell.in_features, cell.features, cell.gates, cell.carries
+
+
+def _inputs(cell: Cell) -> int:
+    """How many arrays the cell's projection has; not all cells have one for each gate."""
+    return len(jax.eval_shape(cell.project, jax.ShapeDtypeStruct((1, cell.in_features), jnp.float32)))
 
 
 def _noise(cell: Cell, key: Key, shape: tuple[int, int, int], rates: Rates) -> Noise:
@@ -135,10 +145,10 @@ def _noise(cell: Cell, key: Key, shape: tuple[int, int, int], rates: Rates) -> N
     return inner._replace(steps=(*inner.steps, *own))
 
 
-def _taken_off(p: Gates, gates: int, rates: Rates) -> tuple[Gates, list[Array | float]]:
+def _taken_off(p: Gates, inputs: int, rates: Rates) -> tuple[Gates, list[Array | float]]:
     """The projection of the cell inside, and how much of each array is updated: drawn, or expected without noise."""
     own = sum(rate > 0 for rate in rates)
-    if len(p) == gates:
+    if len(p) == inputs:
         return p, [1 - rate for rate in rates]
     drawn = iter(wide(p[len(p) - own :]))
     return p[: len(p) - own], [next(drawn) if rate > 0 else 1.0 for rate in rates]
@@ -149,9 +159,9 @@ def _mixed(old: Carry, new: Carry, updates: Sequence[Array | float]) -> Carry:
 
 
 @functools.cache
-def _zoned(combine: Combine, gates: int, rates: Rates) -> Combine:
+def _zoned(combine: Combine, inputs: int, rates: Rates) -> Combine:
     def zoned(carry: Carry, p: Gates, r: Gates, *vectors: Gates) -> Carry:
-        p, updates = _taken_off(p, gates, rates)
+        p, updates = _taken_off(p, inputs, rates)
         return _mixed(carry, combine(carry, p, r, *vectors), updates)
 
     return zoned

@@ -14,9 +14,12 @@ from grux.cells.elman import ElmanCell
 from grux.cells.gru import GRUCell
 from grux.cells.gru_reset_before import GRUResetBeforeCell
 from grux.cells.layer_norm import LayerNormed
+from grux.cells.lru import LRUCell
 from grux.cells.lstm import LSTMCell
 from grux.cells.mingru import MinGRUCell
+from grux.cells.mut import MUT2Cell
 from grux.cells.recurrent_dropout import RecurrentDropout
+from grux.cells.slstm import SLSTMCell
 from grux.cells.variational_dropout import VariationalDropout
 from grux.cells.zoneout import zoneout
 from grux.engine.run import run
@@ -43,7 +46,9 @@ def one_step(cell, carry, key):
     return y, noisy, plain
 
 
-@pytest.mark.parametrize(("inner", "memory_rate"), [(GRUCell, 0.0), (LSTMCell, 0.7), (GRUResetBeforeCell, 0.0)])
+@pytest.mark.parametrize(
+    ("inner", "memory_rate"), [(GRUCell, 0.0), (LSTMCell, 0.7), (GRUResetBeforeCell, 0.0), (MUT2Cell, 0.0)]
+)
 def test_zoneout_takes_each_unit_old_or_new_and_the_expectation_in_evaluation(inner, memory_rate):
     cell = make(zoneout, inner, rate=0.4, memory_rate=memory_rate)
     old = inputs(cell)
@@ -73,9 +78,11 @@ def test_zoneout_of_a_linear_cell_is_zoneout():
     np.testing.assert_array_equal(y[:, 0], mixed)
 
 
-def test_zoneout_of_a_memory_that_is_not_there_is_refused():
-    with pytest.raises(UsageError, match=r"memory_rate=0\.5 needs a memory beside h, and GRUCell has none"):
-        make(zoneout, GRUCell, rate=0.1, memory_rate=0.5)
+@pytest.mark.parametrize(("inner", "memories"), [(GRUCell, 0), (SLSTMCell, 3), (LRUCell, 0)])
+def test_zoneout_of_a_memory_that_does_not_stand_alone_is_refused(inner, memories):
+    words = rf"memory_rate=0\.5 needs a cell with one memory beside h, and {inner.__name__} has {memories}"
+    with pytest.raises(UsageError, match=words):
+        make(zoneout, inner, rate=0.1, memory_rate=0.5)
 
 
 @pytest.mark.parametrize("inner", [GRUCell, LSTMCell])
@@ -187,7 +194,11 @@ def test_a_cell_without_noise_draws_none():
         (functools.partial(RecurrentDropout, rate=0.1), ElmanCell, "drops its candidate, and ElmanCell does not"),
         (functools.partial(RecurrentDropout, rate=0.1), MinGRUCell, "MinGRUCell has none that stands alone"),
         (functools.partial(VariationalDropout, rate=0.1), GRUResetBeforeCell, "variational dropout changes"),
-        (functools.partial(VariationalDropout, rate=0.1), functools.partial(LayerNormed, cell=GRUCell), "outermost"),
+        (
+            functools.partial(VariationalDropout, rate=0.1),
+            functools.partial(LayerNormed, cell=GRUCell),
+            "put layer norm around it last",
+        ),
         (LayerNormed, MinGRUCell, "layer norm changes the product"),
     ],
 )

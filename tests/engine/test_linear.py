@@ -18,7 +18,8 @@ from grux.errors import UsageError
 
 B, T, D, H = 3, 11, 4, 5
 SIZES = {"in_features": D, "features": H}
-LINEAR = [name for name in ARCHS if isinstance(arch(name)(**SIZES, rngs=nnx.Rngs(0)).cell, LinearCell)]
+SHAPES = {n: nnx.eval_shape(lambda n=n: arch(n)(**SIZES, rngs=nnx.Rngs(0))).cell for n in ARCHS}
+LINEAR = [name for name, cell in SHAPES.items() if isinstance(cell, LinearCell)]
 
 
 def zoned(**size):

@@ -22,9 +22,9 @@ def cell64(name):
     return randomise(arch(name)(in_features=D, features=H, rngs=nnx.Rngs(0)).cell, 1, dtype=jnp.float64)
 
 
-GATED = [name for name in ARCHS if isinstance(arch(name)(in_features=1, features=1, rngs=nnx.Rngs(0)).cell, GatedCell)]
-
-NOISY = [name for name in GATED if cell64(name).noise(jax.random.key(0), T, B) != Noise()]
+SHAPES = {n: nnx.eval_shape(lambda n=n: arch(n)(in_features=D, features=H, rngs=nnx.Rngs(0))).cell for n in ARCHS}
+GATED = [name for name, cell in SHAPES.items() if isinstance(cell, GatedCell)]
+NOISY = [n for n in GATED if jax.eval_shape(lambda k, n=n: SHAPES[n].noise(k, T, B), jax.random.key(0)) != Noise()]
 
 
 def inputs(cell, seed=0):
