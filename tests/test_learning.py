@@ -14,7 +14,8 @@ from grux.training.seeds import SeedAxis
 
 STEPS, BATCH = 240, 32
 ACCURACY = 0.9  # guessing reaches 0.25
-WITHOUT_GATES = {"elman": 0.6, "indrnn": 0.5}  # they forget, and are slow
+WITHOUT_GATES = {"elman": 0.6, "indrnn": 0.5, "lru": 0.5}  # they forget, and are slow
+BLIND = {"mingru": 0.33, "minlstm": 0.33}  # gates that do not see the past cannot tell the first token in one layer
 
 
 @pytest.fixture(scope="module", params=ARCHS)
@@ -36,7 +37,7 @@ def learned(request):
 def test_it_learns(learned):
     arch, small, programs, state = learned
     (scores,) = programs.evaluate(state.params, small.dataset.splits["test"], BATCH)
-    assert scores["accuracy"] >= WITHOUT_GATES.get(arch, ACCURACY), scores
+    assert scores["accuracy"] >= (WITHOUT_GATES | BLIND).get(arch, ACCURACY), scores
 
 
 def test_step_by_step_it_predicts_the_same(learned):

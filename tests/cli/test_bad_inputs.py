@@ -55,7 +55,7 @@ def refused(capsys, code: int, words: str | list[str], *arguments: str, out: str
 
 CONFIGS = [
     ("arch=gruu", "arch=gruu is unknown: did you mean gru?"),
-    ("arch=zzz", "there is elman, gru,"),
+    ("arch=zzz", "there is atr, cifg, elman, gru,"),
     ("data=sst3", "did you mean sst2?"),
     ("task=classifcation", "did you mean classification?"),
     ("model=forecastr", "did you mean forecaster?"),
@@ -89,7 +89,7 @@ CONFIGS = [
     ("arch._target_=os.system", "os.system is not allowed"),
     ("++arch.cell._target_=os.system", "os.system is not allowed"),
     ("plugins=[doesnotexist]", "there is no package doesnotexist"),
-    ("arch=", "arch= has no name: there is elman"),
+    ("arch=", "arch= has no name: there is atr"),
     ("arch=null", "cannot read 'arch=null'"),
     ("experiment=", "experiment= has no name"),
     ("~arch", "arch is missing"),

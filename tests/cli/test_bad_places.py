@@ -130,7 +130,8 @@ def test_ctrl_c_saves_and_says_how_to_go_on(place: Path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 75, err
-    assert err.startswith("grux: Stopped at step ") and "start the same command again" in err and err.count("\n") == 1
+    lines = [line for line in err.splitlines() if "CPU kernels are compiled" not in line]  # said once per machine
+    assert len(lines) == 1 and lines[0].startswith("grux: Stopped at step ") and "start the same command again" in err
     (folder,) = place.glob("runs/default/*")
     status = json.loads((folder / "status.json").read_text())
     step = int(err.split("step ")[1].split()[0])

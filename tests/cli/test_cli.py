@@ -272,10 +272,10 @@ def test_completion(capsys, monkeypatch):
     assert code == 0 and out.rstrip().endswith("hydra_bash_completion grux")
     monkeypatch.setenv("COMP_LINE", "grux tr")
     assert "train" in answer(capsys, "-sc", "query=bash")[1].split()
-    monkeypatch.setenv("COMP_LINE", "grux train arch=l")
-    assert answer(capsys, "-sc", "query=bash")[1].split() == ["arch=lstm"]
-    monkeypatch.setenv("COMP_LINE", "grux count arch=l")
-    assert answer(capsys, "-sc", "query=bash")[1].split() == ["arch=lstm"]
+    monkeypatch.setenv("COMP_LINE", "grux train arch=el")
+    assert answer(capsys, "-sc", "query=bash")[1].split() == ["arch=elman"]
+    monkeypatch.setenv("COMP_LINE", "grux count arch=el")
+    assert answer(capsys, "-sc", "query=bash")[1].split() == ["arch=elman"]
 
 
 def test_light_commands_import_nothing_heavy(place: Path):

@@ -76,7 +76,7 @@ def test_only_the_sequential_strategy_is_traced(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(recurrent, "run", run)
     assert count(model, task, dataset)["flops"]["training_per_example"] > 0
     layers = [module for _, module in nnx.iter_modules(model) if isinstance(module, recurrent.Recurrent)]
-    assert [layer.strategy for layer in layers] == ["gated"] * 2  # the model that was given is as it was
+    assert [layer.strategy for layer in layers] == ["auto"] * 2  # the model that was given is as it was
 
 
 def test_a_translator_is_counted_with_attention_and_bridge():

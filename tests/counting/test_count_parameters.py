@@ -1,5 +1,6 @@
 """The counts that papers print, from cells of grux: a rule is right if the paper's sizes come out to the last digit."""
 
+import functools
 import math
 
 import jax.numpy as jnp
@@ -135,13 +136,12 @@ def test_a_wrapped_cell_counts_once():
 
 
 def test_what_a_layer_adds_to_its_cell_is_recurrent_too():
-    class Learned(Recurrent):
-        def __init__(self, *, features, rngs, **sizes):
-            super().__init__(cell=arch("gru").keywords["cell"], features=features, rngs=rngs, **sizes)
-            self.initial = nnx.Param(jnp.zeros(features))
-
     plain = stack("gru", 5, 7)
-    learned = nnx.eval_shape(lambda: Stack(layer=Learned, in_features=5, features=7, rngs=nnx.Rngs(0)))
+    learned = nnx.eval_shape(
+        lambda: Stack(
+            layer=functools.partial(arch("gru"), initial_state="learned"), in_features=5, features=7, rngs=nnx.Rngs(0)
+        )
+    )
     assert count_recurrent(learned) == count_recurrent(plain) + 7
     assert count_parameters(learned, "chung") == count_parameters(plain, "chung") + 7
     assert [layer.parameters for layer in count_layers(learned)] == [count_recurrent(learned)]

@@ -160,14 +160,6 @@ def test_relu_and_projections_are_refused_by_name():
         from_torch(arrays, like=stack(LSTMCell))
 
 
-class Extended(Recurrent):
-    """A layer with a parameter that no other framework has."""
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.initial = nnx.Param(jnp.zeros(self.out_features))
-
-
 def mixed():
     layer = stack(GRUCell, depth=2)
     layer.layers[1] = stack(LSTMCell, in_features=2).layers[0]
@@ -192,7 +184,10 @@ def one(**options):
         (lambda: stack(GRUCell, depth=2, residual=True), "no residual connections"),
         (lambda: one(reverse=True), "reverse=True alone"),
         (lambda: Linear(in_features=3, features=2, rngs=nnx.Rngs(0)), "this is Linear"),
-        (lambda: Extended(cell=GRUCell, in_features=3, features=2, rngs=nnx.Rngs(0)), "the parameter initial"),
+        (
+            lambda: Recurrent(cell=GRUCell, in_features=3, features=2, initial_state="learned", rngs=nnx.Rngs(0)),
+            "the parameter initial",
+        ),
         (mixed, "mixes GRUCell and LSTMCell in 2 levels"),
         (several_seeds, r"\(1, 3, 3, 2\) where \(3, 3, 2\) is needed; of weights for several seeds"),
     ],

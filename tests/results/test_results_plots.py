@@ -52,12 +52,15 @@ def test_pictures_are_written_and_repeat_exactly(tmp_path):
             record = make_record(arch=arch, data=data, run_id=f"{arch}-{data}")
             write_run(tmp_path / "runs", record, metrics=True)
     runs = find_runs([tmp_path / "runs"])
+    pyplot = sys.modules.pop("matplotlib.pyplot", None)
     png, svg = plot_learning_curves(runs, tmp_path / "plots")
     assert png.read_bytes().startswith(b"\x89PNG")
     ElementTree.parse(svg)
     first = svg.read_bytes()
     assert plot_learning_curves(runs, tmp_path / "plots")[1].read_bytes() == first
     assert "matplotlib.pyplot" not in sys.modules  # no state shared with a caller's own figures
+    if pyplot is not None:
+        sys.modules["matplotlib.pyplot"] = pyplot  # another test's library brought it
     named = plot_learning_curves(runs, tmp_path / "plots", metric="loss")
     assert [path.name for path in named] == ["learning_curves_loss.png", "learning_curves_loss.svg"]
 

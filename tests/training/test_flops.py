@@ -58,7 +58,7 @@ def test_a_convolution():
 def test_a_classifier_in_closed_form(arch: str, gates: int):
     """Per step and row 2 G H (D + H) in the cell; 2 H C in the head; an embedding is a table and costs nothing."""
     rows, steps, wide, hidden, classes = 5, 9, 6, 8, 4
-    small = parts(f"arch={arch}", f"model.embedding={wide}", f"model.features={hidden}")
+    small = parts(f"arch={arch}", "arch.strategy=sequential", f"model.embedding={wide}", f"model.features={hidden}")
     model = nnx.eval_shape(lambda: small.make_model(nnx.Rngs(0)))
     graph, params = nnx.split(model)
     batch = Batch(jnp.zeros((rows, steps), jnp.int32), jnp.ones((rows, steps), bool), None, None)
