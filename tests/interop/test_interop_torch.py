@@ -160,6 +160,10 @@ def test_relu_and_projections_are_refused_by_name():
         from_torch(arrays, like=stack(LSTMCell))
 
 
+def with_a_learned_state():
+    return Recurrent(cell=GRUCell, in_features=3, features=2, initial_state="learned", rngs=nnx.Rngs(0))
+
+
 def mixed():
     layer = stack(GRUCell, depth=2)
     layer.layers[1] = stack(LSTMCell, in_features=2).layers[0]
