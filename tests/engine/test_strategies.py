@@ -52,8 +52,7 @@ def plain_loop(cell, x, mask, carry, reverse):
     return y, tuple(last)
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("masked", "reverse"), [(False, False), (True, True)])
 @pytest.mark.parametrize("name", ARCHS)
 def test_equals_a_plain_loop(name, masked, reverse, float64):
     cell = cell64(name)
@@ -78,8 +77,7 @@ def value_and_gradients(cell, x, mask, carry, reverse, strategy, key=None):
     return jax.jit(jax.value_and_grad(loss, (0, 1, 2)))(params, x, carry)
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("masked", "reverse"), [(False, False), (True, True)])
 @pytest.mark.parametrize("name", GATED)
 def test_gated_equals_sequential_in_values_and_all_gradients(name, masked, reverse, float64):
     cell = cell64(name)
