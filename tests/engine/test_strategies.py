@@ -113,7 +113,8 @@ def test_sequential_gradients_equal_finite_differences(name, float64):
         y, last = run(nnx.merge(graph, params), x, mask=mask, carry=carry, strategy="sequential")
         return (y**2).sum() + sum((c**3).sum() for c in last)
 
-    check_grads(loss, (params, x, carry), order=1, modes=["rev"], atol=1e-6, rtol=1e-6)
+    # Finite differences are that exact: the rates of an LRU are exponentials of exponentials of its parameters.
+    check_grads(loss, (params, x, carry), order=1, modes=["rev"], atol=1e-6, rtol=1e-5)
 
 
 @settings(max_examples=25, deadline=None)

@@ -124,7 +124,8 @@ def test_a_key_draws_the_same_noise_each_time_and_none_is_evaluation(name):
     assert np.array_equal(one[0], quiet[0]) != noisy
     half, carry = f(x.astype(jnp.bfloat16), key=jax.random.key(1))
     assert half.dtype == jnp.bfloat16 and {c.dtype for c in jax.tree.leaves(carry)} == {jnp.dtype(jnp.float32)}
-    np.testing.assert_allclose(half.astype(jnp.float32), f(x, key=jax.random.key(1))[0], atol=0.15)
+    exact, _ = f(x, key=jax.random.key(1))
+    np.testing.assert_allclose(half.astype(jnp.float32), exact, atol=0.15 * max(1.0, float(jnp.abs(exact).max())))
 
 
 def test_one_step_and_one_row(name):
