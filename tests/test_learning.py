@@ -15,14 +15,15 @@ from grux.training.seeds import SeedAxis
 STEPS, BATCH = 240, 32
 ACCURACY = 0.9  # guessing reaches 0.25
 WITHOUT_GATES = {"elman": 0.6, "indrnn": 0.5, "lru": 0.5}  # they forget, and are slow
-BLIND = {"mingru": 0.33, "minlstm": 0.33}  # gates that do not see the past cannot tell the first token in one layer
+# Gates that do not see the past cannot tell the first token from a later one; those of a second layer see the first.
+DEPTH = {"mingru": 2, "minlstm": 2}
 
 
 @pytest.fixture(scope="module", params=ARCHS)
 def learned(request):
     """(arch, parts, programs, state) after STEPS steps on sequences of 5 to 8 tokens."""
     sizes = ("data.shortest=5", "data.train=512", "data.test=256", "learning_rate=0.02", "model.features=16")
-    small = parts(f"arch={request.param}", *sizes)
+    small = parts(f"arch={request.param}", f"model.depth={DEPTH.get(request.param, 1)}", *sizes)
     axis = SeedAxis("map", 1)
     programs = small.programs(axis)
     split, state, epoch = small.dataset.splits["train"], programs.initial([0]), 0
@@ -37,16 +38,16 @@ def learned(request):
 def test_it_learns(learned):
     arch, small, programs, state = learned
     (scores,) = programs.evaluate(state.params, small.dataset.splits["test"], BATCH)
-    assert scores["accuracy"] >= (WITHOUT_GATES | BLIND).get(arch, ACCURACY), scores
+    assert scores["accuracy"] >= WITHOUT_GATES.get(arch, ACCURACY), scores
 
 
 def test_step_by_step_it_predicts_the_same(learned):
-    """The layer called with one token at a time, its carry handed on, as it is used on a stream."""
+    """The layers called with one token at a time, its carry handed on, as it is used on a stream."""
     _, small, programs, state = learned
     model = nnx.merge(programs.graph, jax.tree.map(lambda x: x[0], state.params))
     bucket = small.dataset.splits["test"].buckets[0]
     batch = jax.tree.map(jnp.asarray, take_rows(bucket, bucket.arrays, np.arange(bucket.size)))
-    (layer,) = model.layers.layers
+    layer = model.layers
     x = model.embedding(batch.inputs, dtype=jnp.float32)
     carry = layer.initial_carry(x.shape[0])
     last = jnp.zeros((x.shape[0], layer.out_features))
