@@ -1,6 +1,6 @@
 """How long a training step of a linear cell takes, by the way it goes through time, beside a GRU of the same size.
 
-    python scripts/benchmark_linear.py                         # prints the tables of experiments/linear_scan/README.md
+    python scripts/benchmark_linear.py                         # prints its tables in Markdown
     python scripts/benchmark_linear.py --steps 64 1024 --batch 32 --features 128
 
 A training step is the loss (the mean square of y) and its gradients of all parameters. Programs are compiled before

@@ -92,7 +92,7 @@ def choose(cell: Cell | type[Cell], strategy: Strategy) -> Strategy:
         if kind in KERNELS:
             return "auto"
         if issubclass(kind, LinearCell):
-            # On CPU the scan in log2 T passes is slower (experiments/linear_scan); elsewhere it was not measured.
+            # log2 T passes are more work (scripts/benchmark_linear.py): for chips with room to spare.
             return "linear" if jax.default_backend() == "cpu" else "associative"
         return "gated" if issubclass(kind, GatedCell) else "sequential"
     if strategy in NEEDS and not issubclass(kind, NEEDS[strategy][0]):
