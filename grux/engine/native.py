@@ -18,13 +18,14 @@ from grux.engine.kernels.build import kernels
 from grux.provenance import available_cores
 from grux.shapes import Array, Bool, Float
 
-# Name in the library, gates that the forward pass saves, and which delta is that of each gate's recurrent side. A delta
-# is the cotangent of the input side of a gate; the n of a GRU has one more, of its side behind the reset gate.
-KERNELS: dict[type[Cell], tuple[str, int, tuple[int, ...]]] = {
-    ElmanCell: ("elman", 0, (0,)),
-    GRUCell: ("gru", 4, (0, 1, 3)),
-    LSTMCell: ("lstm", 4, (0, 1, 2, 3)),
+# Name in the library, vectors of H that it keeps of each step for the backward pass, and which of the summed deltas are the gradients of the biases
+# of the input and recurrent sides, gate by gate.
+KERNELS: dict[type[Cell], tuple[str, int, tuple[int, ...], tuple[int, ...]]] = {
+    ElmanCell: ("elman", 0, (0,), (0,)),
+    GRUCell: ("gru", 4, (1, 2, 0), (1, 2, 3)),
+    LSTMCell: ("lstm", 5, (0, 1, 2, 3), (0, 1, 2, 3)),
 }
+LINE = 16  # floats in a cache line
 FEW = 16  # rows times steps; below, packing the weights costs more than the kernel gains
 
 
@@ -52,7 +53,7 @@ def native(
 @functools.cache
 def _register() -> None:
     library = kernels()
-    for name, _, _ in KERNELS.values():
+    for name, *_ in KERNELS.values():
         for way in ("forward", "backward"):
             symbol = getattr(library, f"{name}_{way}")
             jax.ffi.register_ffi_target(f"grux_{name}_{way}", jax.ffi.pycapsule(symbol), platform="cpu")
@@ -65,13 +66,16 @@ def _native(kind: type[Cell], reverse: bool, x, w_ih, b_ih, w_hh, b_hh, carry, m
 
 
 def _forward(kind: type[Cell], reverse: bool, x, w_ih, b_ih, w_hh, b_hh, carry, mask, *, save: bool):
-    """y, the last carries, and with `save` the other carries and the saved gates of every step."""
-    name, saved, _ = KERNELS[kind]
+    """y, the last carries, and with `save` what the backward pass will need of every step beside y."""
+    name, keeps, *_ = KERNELS[kind]
     row = jax.ShapeDtypeStruct(carry[0].shape, x.dtype)
     every = jax.ShapeDtypeStruct((*x.shape[:2], carry[0].shape[-1]), x.dtype)
-    kept = len(carry) - 1 + saved if save else 0
+    kept = []
+    if save and keeps:
+        lines = -(-carry[0].shape[-1] // LINE) * LINE
+        kept = [jax.ShapeDtypeStruct((x.shape[1], x.shape[0], keeps, lines), x.dtype)]
     call = jax.ffi.ffi_call(
-        f"grux_{name}_forward", [every, *[row] * len(carry), *[every] * kept], vmap_method="sequential"
+        f"grux_{name}_forward", [every, *[row] * len(carry), *kept], vmap_method="sequential"
     )
     bias = jnp.stack([jnp.zeros_like(b_ih[0]) if b is None else b for b in b_hh])
     return call(x, w_ih, b_ih, w_hh, bias, _or_empty(mask), *carry, reverse=reverse, save=save, cores=available_cores())
@@ -86,27 +90,17 @@ def _native_forward(kind: type[Cell], reverse: bool, x, w_ih, b_ih, w_hh, b_hh, 
 def _native_backward(kind: type[Cell], reverse: bool, residuals, cotangents):
     x, w_ih, w_hh, b_hh, first, mask, y, kept = residuals
     dy, dlast = cotangents
-    name, saved, sides = KERNELS[kind]
-    deltas = max(sides) + 1
+    name, _, inputs, sides = KERNELS[kind]
     shapes = [
-        *[jax.ShapeDtypeStruct(y.shape, y.dtype)] * deltas,
         *(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (x, *first, w_ih, w_hh)),
-        jax.ShapeDtypeStruct((deltas, w_hh.shape[-1]), w_hh.dtype),
+        jax.ShapeDtypeStruct((max(sides) + 1, w_hh.shape[-1]), w_hh.dtype),
     ]
-    before = (x, w_ih, w_hh, _or_empty(mask), *first, y, *kept)
-    gates = len(before) - saved  # the saved gates stand last
-    call = jax.ffi.ffi_call(
-        f"grux_{name}_backward",
-        shapes,
-        vmap_method="sequential",
-        # The deltas take the place of the saved gates, so that a training step touches little memory.
-        input_output_aliases={gates + i: i for i in range(saved)},
-    )
-    results = call(*before, dy, *dlast, reverse=reverse, cores=available_cores())
-    dx, *rest = results[deltas:]
+    call = jax.ffi.ffi_call(f"grux_{name}_backward", shapes, vmap_method="sequential")
+    before = (x, w_ih, w_hh, _or_empty(mask), *first, y, *kept, dy, *dlast)
+    dx, *rest = call(*before, reverse=reverse, cores=available_cores())
     dfirst, (dw_ih, dw_hh, sums) = tuple(rest[: len(first)]), rest[len(first) :]
     db = tuple(None if b is None else sums[side] for b, side in zip(b_hh, sides, strict=True))
-    return dx, dw_ih, sums[: len(sides)], dw_hh, db, dfirst, None
+    return dx, dw_ih, sums[jnp.array(inputs)], dw_hh, db, dfirst, None
 
 
 _native.defvjp(_native_forward, _native_backward)

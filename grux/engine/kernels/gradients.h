@@ -1,106 +1,127 @@
-// Weight gradients: left^T @ delta over all rows of the batch and all steps.
+// Weight gradients: left^T @ delta over the rows and steps of a chunk, added to what is there.
 
 #pragma once
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <vector>
 
+#include "backward.h"
+#include "problem.h"
 #include "product.h"
-#include "vector.h"
 
-// The columns begin*W ... end*W of the gradients that one delta [rows, H] gives with several left sides, in one pass
-// over that delta. Blocks of rows are packed on both sides so that they stay in the nearest cache while they are used.
-class GradientOf {
+struct GradientArrays {
+  const float* x;
+  float *d_w_ih, *d_w_hh, *sums;  // [GATES, D, H], [GATES, H, H], [DELTAS, H]: the deltas summed, which are those of biases
+};
+
+// A task has some rows of the gradients (tiles of inputs, then tiles of the carry) and some blocks of their columns, so
+// that no two tasks share a number. Both sides of its products are packed, so that they stay in the nearest cache.
+template <class Cell>
+class Gradients {
  public:
-  GradientOf(const float* delta, size_t rows, int H, int begin, int end, float* sums)
-      : delta_(delta), rows_(rows), H_(H), begin_(begin), end_(end), sums_(sums) {}
-
-  // `row_of(row)` points to the left side's row, of D numbers; out [D, H].
-  void add(std::function<const float*(size_t)> row_of, int D, float* out) {
-    lefts_.push_back({std::move(row_of), D, out, (D + R - 1) / R, {}});
-    lefts_.back().packed.resize(size_t(lefts_.back().tiles) * DEPTH * R);
+  Gradients(const Problem& s, const BackwardArrays& a, const GradientArrays& g) : s_(s), a_(a), g_(g) {
+    std::fill_n(g.d_w_ih, size_t(G) * s.D * s.H, 0.0f);
+    std::fill_n(g.d_w_hh, size_t(G) * s.H * s.H, 0.0f);
+    std::fill_n(g.sums, size_t(Cell::DELTAS) * s.H, 0.0f);
   }
 
-  void run() {
-    const int first = begin_ * W, columns = std::min(end_ * W, H_) - first;
-    for (Left& left : lefts_)
-      for (int i = 0; i < left.D; ++i) std::memset(left.out + size_t(i) * H_ + first, 0, sizeof(float) * columns);
-    std::memset(sums_ + first, 0, sizeof(float) * columns);
-    for (size_t row = 0; row < rows_; row += DEPTH) {
-      const int depth = int(std::min<size_t>(DEPTH, rows_ - row));
-      for (Left& left : lefts_) pack_left(left, row, depth);
-      for (int block = begin_; block < end_; block += N)
-        with_constant<N>(std::min(N, end_ - block), [&](auto width) { panel<width()>(row, depth, block); });
+  // Tasks for so many cores: the grid whose largest task is smallest.
+  void split(int cores) {
+    int least = -1;
+    for (int down = 1; down <= cores; ++down) {
+      const int across = cores / down;
+      if (down > tiles() || across > blocks()) continue;
+      const int most = ((tiles() + down - 1) / down) * ((blocks() + across - 1) / across);
+      if (least < 0 || most <= least) least = most, down_ = down, across_ = across;
     }
+  }
+  int tasks() const { return down_ * across_; }
+
+  // The steps first ... last, whose deltas lie in the chunk.
+  void run(int task, int first, int last) const {
+    const int row = task / across_, column = task % across_;
+    const int top = tiles() * row / down_, bottom = tiles() * (row + 1) / down_;
+    const int begin = blocks() * column / across_, end = blocks() * (column + 1) / across_;
+    std::vector<float> packed(size_t(bottom - top) * DEPTH * R);
+    Row rows[DEPTH];
+    int many = 0;
+    for (int b = 0; b < s_.B; ++b)
+      for (int n = first; n <= last; ++n) {
+        if (s_.held(b, s_.time(n))) continue;  // its deltas are zero
+        const size_t chunk = size_t(b) * (last - first + 1) + (n - first);
+        rows[many++] = {g_.x + s_.row(b, s_.time(n)) * s_.D, a_.past(s_, b, n),
+                        a_.deltas + chunk * stride_of_deltas<Cell>(s_)};
+        if (many < DEPTH) continue;
+        add(rows, many, packed.data(), top, bottom, begin, end);
+        many = 0;
+      }
+    if (many) add(rows, many, packed.data(), top, bottom, begin, end);
   }
 
  private:
-  static constexpr int N = blocks_of(1), R = rows_of(1, N), DEPTH = 128;
+  static constexpr int G = Cell::GATES, N = blocks_of(1), R = rows_of(1, N), DEPTH = 256;
 
-  struct Left {
-    std::function<const float*(size_t)> row_of;
-    int D;
-    float* out;
-    int tiles;
-    std::vector<float> packed;  // [tile][depth][R]
+  struct Row {
+    const float *x, *past, *deltas;
   };
 
-  void pack_left(Left& left, size_t row, int depth) {
-    for (int k = 0; k < depth; ++k) {
-      const float* from = left.row_of(row + k);
-      for (int tile = 0; tile < left.tiles; ++tile) {
-        float* to = left.packed.data() + (size_t(tile) * DEPTH + k) * R;
-        const int many = std::min(R, left.D - tile * R);
+  int blocks() const { return s_.wide() / W; }
+  int tiles_of_x() const { return (s_.D + R - 1) / R; }
+  int tiles() const { return tiles_of_x() + (s_.H + R - 1) / R; }
+
+  void add(const Row* rows, int depth, float* packed, int top, int bottom, int begin, int end) const {
+    for (int k = 0; k < depth; ++k)
+      for (int tile = top; tile < bottom; ++tile) {
+        const bool of_x = tile < tiles_of_x();
+        const int i = (of_x ? tile : tile - tiles_of_x()) * R, many = std::min(R, (of_x ? s_.D : s_.H) - i);
+        const float* from = (of_x ? rows[k].x : rows[k].past) + i;
+        float* to = packed + (size_t(tile - top) * DEPTH + k) * R;
         if (many == R)
-          std::memcpy(to, from + tile * R, sizeof(float) * R);
+          std::memcpy(to, from, sizeof(float) * R);
         else
-          for (int r = 0; r < R; ++r) to[r] = r < many ? from[tile * R + r] : 0.0f;
+          for (int r = 0; r < R; ++r) to[r] = r < many ? from[r] : 0.0f;
       }
+    for (int delta = 0; delta < Cell::DELTAS; ++delta)
+      for (int block = begin; block < end; block += N)
+        with_constant<N>(std::min(N, end - block), [&](auto width) {
+          panel<width()>(rows, depth, packed, top, bottom, delta, block);
+        });
+  }
+
+  template <int WIDTH>
+  void panel(const Row* rows, int depth, const float* packed, int top, int bottom, int delta, int block) const {
+    alignas(64) float right[DEPTH * WIDTH * W];
+    vec sums[WIDTH] = {};
+    for (int k = 0; k < depth; ++k)
+      for (int n = 0; n < WIDTH; ++n) {
+        const vec x = load(rows[k].deltas + size_t(delta) * s_.wide() + (block + n) * W);
+        store(right + (k * WIDTH + n) * W, x);
+        sums[n] += x;
+      }
+    if (top == 0) add_to<WIDTH>(g_.sums + size_t(delta) * s_.H, sums, block);
+    for (int tile = top; tile < bottom; ++tile) {
+      const bool of_x = tile < tiles_of_x();
+      if (of_x ? delta >= G : delta < Cell::DELTAS - G) continue;
+      const int gate = of_x ? (delta + Cell::FIRST) % G : delta - (Cell::DELTAS - G);
+      const int size = of_x ? s_.D : s_.H, i = (of_x ? tile : tile - tiles_of_x()) * R;
+      float* to = (of_x ? g_.d_w_ih : g_.d_w_hh) + (size_t(gate) * size + i) * s_.H;
+      for (int r = 0; r < std::min(R, size - i); ++r) __builtin_prefetch(to + size_t(r) * s_.H + block * W, 1);
+      vec out[R][WIDTH] = {};
+      multiply<R, WIDTH>(out, packed + size_t(tile - top) * DEPTH * R, 1, R, right, depth);
+      for (int r = 0; r < std::min(R, size - i); ++r) add_to<WIDTH>(to + size_t(r) * s_.H, out[r], block);
     }
   }
 
   template <int WIDTH>
-  void panel(size_t row, int depth, int block) {
-    alignas(64) float right[DEPTH * WIDTH * W];
-    vec sums[WIDTH];
-    for (int n = 0; n < WIDTH; ++n) sums[n] = load_some(sums_ + (block + n) * W, H_ - (block + n) * W);
-    for (int k = 0; k < depth; ++k)
-      for (int n = 0; n < WIDTH; ++n) {
-        const vec x = load_some(delta_ + (row + k) * H_ + (block + n) * W, H_ - (block + n) * W);
-        store(right + (k * WIDTH + n) * W, x);
-        sums[n] += x;
-      }
-    for (int n = 0; n < WIDTH; ++n) store_some(sums_ + (block + n) * W, sums[n], H_ - (block + n) * W);
-    for (Left& left : lefts_)
-      for (int tile = 0; tile < left.tiles; ++tile) {
-        vec out[R][WIDTH];
-        for (int r = 0; r < R; ++r)
-          for (int n = 0; n < WIDTH; ++n) out[r][n] = zero();
-        const float* from = left.packed.data() + size_t(tile) * DEPTH * R;
-        for (int k = 0; k < depth; ++k, from += R) {
-          vec column[WIDTH];
-#pragma GCC unroll 8
-          for (int n = 0; n < WIDTH; ++n) column[n] = load(right + (k * WIDTH + n) * W);
-#pragma GCC unroll 8
-          for (int r = 0; r < R; ++r) {
-            const vec x = zero() + from[r];
-#pragma GCC unroll 8
-            for (int n = 0; n < WIDTH; ++n) out[r][n] = fma_of(x, column[n], out[r][n]);
-          }
-        }
-        for (int r = 0; r < std::min(R, left.D - tile * R); ++r)
-          for (int n = 0; n < WIDTH; ++n) {
-            float* to = left.out + size_t(tile * R + r) * H_ + (block + n) * W;
-            const int some = H_ - (block + n) * W;
-            store_some(to, load_some(to, some) + out[r][n], some);
-          }
-      }
+  void add_to(float* to, const vec* what, int block) const {
+    for (int n = 0; n < WIDTH; ++n) {
+      const int j = (block + n) * W, left = s_.H - j;
+      store_some(to + j, load_some(to + j, left) + what[n], left);
+    }
   }
 
-  const float* delta_;
-  const size_t rows_;
-  const int H_, begin_, end_;
-  float* sums_;
-  std::vector<Left> lefts_;
+  const Problem& s_;
+  const BackwardArrays& a_;
+  const GradientArrays& g_;
+  int down_ = 1, across_ = 1;
 };

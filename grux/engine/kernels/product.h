@@ -14,20 +14,37 @@ constexpr int rows_of(int gates, int blocks) { return std::max(1, SUMS / (gates 
 
 static inline int padded(int n) { return (n + W - 1) / W * W; }
 
-// sums[R][N] += left[R][depth] @ right[depth][N vectors]; the vectors of one row of `right` lie side by side.
+// to[R][N] += left[R][depth] @ right[depth][N vectors]; the vectors of one row of `right` lie side by side, the numbers
+// of `left` at row * row_stride + k * k_stride. The shorter side of the tile stays in registers beside the sums.
 template <int R, int N>
-static inline void multiply(vec (&sums)[R][N], const float* left, size_t left_stride, const float* right, int depth) {
-  for (int k = 0; k < depth; ++k, right += N * W) {
-    vec column[N];
+INLINED static void multiply(
+    vec (&to)[R][N], const float* left, size_t row_stride, size_t k_stride, const float* right, int depth) {
+  vec sums[R][N];  // what a caller indexes by a variable would lie in memory
+  std::memcpy(sums, to, sizeof(sums));
+  for (int k = 0; k < depth; ++k, left += k_stride, right += N * W) {
+    if constexpr (N <= R) {
+      vec column[N];
 #pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) column[n] = load(right + n * W);
+      for (int n = 0; n < N; ++n) column[n] = kept(load(right + n * W));
+#pragma GCC unroll 24
+      for (int r = 0; r < R; ++r) {
+        const vec x = kept(spread(left[r * row_stride]));
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const vec x = zero() + left[r * left_stride + k];
+        for (int n = 0; n < N; ++n) sums[r][n] = fma_of(x, column[n], sums[r][n]);
+      }
+    } else {
+      vec x[R];
 #pragma GCC unroll 8
-      for (int n = 0; n < N; ++n) sums[r][n] = fma_of(x, column[n], sums[r][n]);
+      for (int r = 0; r < R; ++r) x[r] = kept(spread(left[r * row_stride]));
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n) {
+        const vec column = kept(load(right + n * W));
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) sums[r][n] = fma_of(x[r], column, sums[r][n]);
+      }
     }
   }
+  std::memcpy(to, sums, sizeof(sums));
 }
 
 // Calls f(integral_constant<int, n>) for a run-time 1 <= n <= MOST.
@@ -50,13 +67,14 @@ static std::vector<float> pack(const float* w, int D, int H) {
     for (int k = 0; k < D; ++k)
       for (int block = first; block < std::min(first + MOST, blocks); ++block)
         for (int g = 0; g < GATES; ++g, to += W)
-          std::memcpy(to, w + (size_t(g) * D + k) * H + block * W, sizeof(float) * std::min(W, H - block * W));
+          std::copy_n(w + (size_t(g) * D + k) * H + block * W, std::min(W, H - block * W), to);
   return out;
 }
 
-// The transposes, for delta [., H] @ w^T: for each group of blocks of D: [gate][k < padded H][block][W].
+// The transposes, for deltas [., GATES * padded H] @ w^T, the deltas from gate `gate` on, around: for each group of
+// blocks of D: [delta][k < padded H][block][W].
 template <int GATES>
-static std::vector<float> pack_transposed(const float* w, int D, int H) {
+static std::vector<float> pack_transposed(const float* w, int D, int H, int gate) {
   constexpr int MOST = blocks_of(1);
   const int wide = padded(H), blocks = padded(D) / W;
   std::vector<float> out(size_t(blocks) * GATES * wide * W, 0.0f);
@@ -65,11 +83,23 @@ static std::vector<float> pack_transposed(const float* w, int D, int H) {
     const int count = std::min(MOST, blocks - first);
     for (int g = 0; g < GATES; ++g)
       for (int i = 0; i < std::min(count * W, D - first * W); ++i) {
-        const float* from = w + (size_t(g) * D + first * W + i) * H;
+        const float* from = w + (size_t((g + gate) % GATES) * D + first * W + i) * H;
         float* column = to + size_t(g) * wide * count * W + i;
         for (int k = 0; k < H; ++k) column[size_t(k) * count * W] = from[k];
       }
     to += size_t(GATES) * wide * count * W;
   }
+  return out;
+}
+
+// The same for few rows D, as they are: [D][delta][padded H].
+template <int GATES>
+static std::vector<float> pack_narrow(const float* w, int D, int H, int gate) {
+  const int wide = padded(H);
+  std::vector<float> out(size_t(D) * GATES * wide, 0.0f);
+  for (int i = 0; i < D; ++i)
+    for (int g = 0; g < GATES; ++g)
+      std::memcpy(
+          &out[(size_t(i) * GATES + g) * wide], w + (size_t((g + gate) % GATES) * D + i) * H, sizeof(float) * H);
   return out;
 }

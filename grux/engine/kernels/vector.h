@@ -1,4 +1,4 @@
-// A vector of floats as wide as the machine has it, and the functions that gates need.
+// A vector of floats as wide as the machine has it.
 
 #pragma once
 #include <cstdint>
@@ -17,13 +17,27 @@ constexpr int W = 4, SUMS = 24;  // of 32
 constexpr int W = 4, SUMS = 12;
 #endif
 
+#define INLINED __attribute__((always_inline)) inline  // where a call would pass vectors through memory
+
 typedef float vec __attribute__((vector_size(W * 4)));
 typedef int32_t ints __attribute__((vector_size(W * 4)));
 typedef float loose_vec __attribute__((vector_size(W * 4), aligned(4), may_alias));
 
 static inline vec zero() { return vec{}; }
+static inline vec spread(float x) { return x - vec{}; }  // minus: x + 0 is not x where x is -0, so it would be computed
 static inline vec load(const float* from) { return *reinterpret_cast<const loose_vec*>(from); }
 static inline void store(float* to, vec x) { *reinterpret_cast<loose_vec*>(to) = x; }
+
+// Keeps x in a register: left to itself the compiler may read it from memory again at each use, and the loads, not the
+// multiply-adds, become the bound.
+static inline vec kept(vec x) {
+#if defined(__AVX__)
+  asm("" : "+v"(x));
+#elif defined(__aarch64__)
+  asm("" : "+w"(x));
+#endif
+  return x;
+}
 
 // x * y + z in one rounding where the machine has it. Written out, and contraction switched off elsewhere: left to itself
 // the compiler contracts an expression in one way here and in another there, and a row would depend on its neighbours.
@@ -39,11 +53,41 @@ static inline vec fma_of(vec x, vec y, vec z) {
 #endif
 }
 
+// x where it is not below (above) the bound, and where it is NaN: the instructions give their second operand then.
+static inline vec at_least(vec low, vec x) {
+#if defined(__AVX512F__)
+  return (vec)_mm512_max_ps((__m512)low, (__m512)x);
+#elif defined(__AVX__)
+  return (vec)_mm256_max_ps((__m256)low, (__m256)x);
+#else
+  return x < low ? low : x;
+#endif
+}
+
+static inline vec at_most(vec high, vec x) {
+#if defined(__AVX512F__)
+  return (vec)_mm512_min_ps((__m512)high, (__m512)x);
+#elif defined(__AVX__)
+  return (vec)_mm256_min_ps((__m256)high, (__m256)x);
+#else
+  return x > high ? high : x;
+#endif
+}
+
 // The first n of a vector, which may be more than there are; the others are read as zero and not written.
+#if defined(__AVX__) && !defined(__AVX512F__)
+static inline __m256i first_of(int n) {
+  static constexpr int32_t ON[2 * W] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(ON + W - n));
+}
+#endif
+
 static inline vec load_some(const float* from, int n) {
   if (__builtin_expect(n >= W, 1)) return load(from);
 #if defined(__AVX512F__)
   return (vec)_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), from);
+#elif defined(__AVX__)
+  return (vec)_mm256_maskload_ps(from, first_of(n));
 #else
   vec x = zero();
   std::memcpy(&x, from, n * sizeof(float));
@@ -55,42 +99,9 @@ static inline void store_some(float* to, vec x, int n) {
   if (__builtin_expect(n >= W, 1)) return store(to, x);
 #if defined(__AVX512F__)
   _mm512_mask_storeu_ps(to, __mmask16((1u << n) - 1), (__m512)x);
+#elif defined(__AVX__)
+  _mm256_maskstore_ps(to, first_of(n), (__m256)x);
 #else
   std::memcpy(to, &x, n * sizeof(float));
 #endif
-}
-
-// exp, to about 1 unit in the last place; coefficients of Moshier's Cephes library (expf). A NaN stays a NaN.
-static inline vec exp_of(vec x) {
-  const vec low = zero() - 87.0f, high = zero() + 88.0f;
-  x = x < low ? low : x;
-  x = x > high ? high : x;
-  const vec shift = zero() + 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
-  const vec shifted = fma_of(x, zero() + 1.44269504088896341f, shift);
-  const vec n = shifted - shift;
-  vec r = fma_of(n, zero() - 0.693359375f, x);  // log 2 in two parts
-  r = fma_of(n, zero() + 2.12194440e-4f, r);
-  vec y = zero() + 1.9875691500e-4f;
-  y = fma_of(y, r, zero() + 1.3981999507e-3f);
-  y = fma_of(y, r, zero() + 8.3334519073e-3f);
-  y = fma_of(y, r, zero() + 4.1665795894e-2f);
-  y = fma_of(y, r, zero() + 1.6666665459e-1f);
-  y = fma_of(y, r, zero() + 5.0000001201e-1f);
-  y = fma_of(y, r * r, r) + 1.0f;
-  return y * (vec)(((ints)shifted << 23) + (127 << 23));
-}
-
-static inline vec sigmoid_of(vec x) { return 1.0f / (1.0f + exp_of(zero() - x)); }
-
-// tanh; near zero by Cephes' polynomial (tanhf), since 1 - 2 / (1 + exp 2x) would lose the small values.
-static inline vec tanh_of(vec x) {
-  const vec square = x * x;
-  vec near = zero() - 5.70498872745e-3f;
-  near = fma_of(near, square, zero() + 2.06390887954e-2f);
-  near = fma_of(near, square, zero() - 5.37397155531e-2f);
-  near = fma_of(near, square, zero() + 1.33314422036e-1f);
-  near = fma_of(near, square, zero() - 3.33332819422e-1f);
-  near = fma_of(near * square, x, x);
-  const vec far = 1.0f - 2.0f / (1.0f + exp_of(x + x));
-  return square < 0.625f * 0.625f ? near : far;
 }
