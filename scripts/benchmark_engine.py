@@ -39,7 +39,7 @@ SHAPES = [(32, 128, 64, 128), (32, 64, 256, 256), (64, 100, 256, 512), (128, 784
 STREAMING = (1, 1, 256, 256)
 CELLS = {"gru": GRUCell, "lstm": LSTMCell, "elman": ElmanCell}
 STRATEGIES: dict[str, Strategy] = {"grux": "auto", "grux gated": "gated", "grux sequential": "sequential"}
-SETTLING = 0.02  # seconds
+PAUSE = 0.02  # seconds
 GROWING = (2, 512, 8, 32)  # B * H = 64: small slices written in a loop, which one jaxlib made quadratic in T
 
 
@@ -103,15 +103,16 @@ def measures(contestant: Contestant) -> tuple[np.ndarray, float]:
 def interleaved(calls: dict[str, Callable], repeats: int) -> dict[str, list[float]]:
     """Seconds of each call, `repeats` times; every second round in the opposite order.
 
-    Before its turn is timed a contestant runs by itself for a moment: threads of the one before may still wait in a loop
-    for work (OpenMP's do) and hold a core.
+    A contestant's turn begins with a pause, since threads of the one before may still wait in a loop for work (OpenMP's
+    do) and hold a core, and where calls are short with a call that is not counted.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
     for number in range(repeats):
         for name in calls if number % 2 else reversed(calls):
-            settled = time.perf_counter() + SETTLING
-            calls[name]()
-            while time.perf_counter() < settled:
+            time.sleep(PAUSE)
+            if not seconds[name] or seconds[name][-1] < PAUSE:
                 calls[name]()
             start = time.perf_counter()
             calls[name]()

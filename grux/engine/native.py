@@ -26,7 +26,6 @@ KERNELS: dict[type[Cell], tuple[str, int, tuple[int, ...], tuple[int, ...]]] = {
     LSTMCell: ("lstm", 5, (0, 1, 2, 3), (0, 1, 2, 3)),
 }
 LINE = 16  # floats in a cache line
-FEW = 16  # rows times steps; below, packing the weights costs more than the kernel gains
 
 
 def why_not_native(cell: Cell, x: Array, carry: Carry) -> str | None:

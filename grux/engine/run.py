@@ -24,7 +24,7 @@ from grux.engine.gated import gated
 from grux.engine.kernels.build import problem
 from grux.engine.linear import chunked, linear
 from grux.engine.masking import silence
-from grux.engine.native import FEW, KERNELS, native, why_not_native
+from grux.engine.native import KERNELS, native, why_not_native
 from grux.engine.sequential import sequential
 from grux.errors import UsageError
 from grux.shapes import Array, Bool, Float, Key
@@ -106,7 +106,7 @@ def choose(cell: Cell | type[Cell], strategy: Strategy) -> Strategy:
 def _native_or_gated(cell: Cell, x: Array, carry: Carry, *, asked: bool) -> Strategy:
     """Only in a call are the platform, the type of the numbers and the size known."""
     refusal = why_not_native(cell, x, carry)
-    if not asked and (refusal or x.shape[0] * x.shape[1] < FEW):
+    if not asked and refusal:
         return "gated"
     missing = None if refusal else problem()
     if asked and (refusal or missing):

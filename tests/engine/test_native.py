@@ -21,7 +21,9 @@ NAMES = [name for name, *_ in KERNELS.values()]
 
 
 def cell_of(name, inputs, width):
-    return randomise(arch(name)(in_features=inputs, features=width, rngs=nnx.Rngs(0)).cell, 1)
+    cell = randomise(arch(name)(in_features=inputs, features=width, rngs=nnx.Rngs(0)).cell, 1)
+    cell.w_hh[...] = cell.w_hh[...] * min(1.0, 20 / width)  # a wide one would be chaotic
+    return cell
 
 
 def data(rows, steps, inputs, seed=0):
@@ -55,7 +57,17 @@ def in_float64(cell, x, mask, reverse):
 
 
 @needs_kernels
-@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 6, 4, 5), (9, 3, 2, 16), (17, 4, 3, 50)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (1, 1, 1, 1),
+        (3, 6, 4, 5),
+        (9, 3, 2, 16),
+        (17, 4, 3, 50),
+        (2, 3, 9, 32),  # few rows and steps: the weights are taken as they are
+        (33, 40, 20, 200),  # more than one chunk of time
+    ],
+)
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_values_and_gradients_are_those_of_sequential_in_float64(name, masked, shape):
@@ -71,9 +83,10 @@ def test_values_and_gradients_are_those_of_sequential_in_float64(name, masked, s
 
 
 @needs_kernels
+@pytest.mark.parametrize("width", [21, 32])
 @pytest.mark.parametrize("name", NAMES)
-def test_results_do_not_depend_on_threads_or_on_the_other_rows(name, monkeypatch):
-    cell = cell_of(name, 3, 21)
+def test_results_do_not_depend_on_threads_or_on_the_other_rows(name, width, monkeypatch):
+    cell = cell_of(name, 3, width)
     x, mask = data(13, 5, 3)
     one = outcome(cell, x, mask, False, "native")
     for cores in (1, 3, 16):
@@ -83,9 +96,8 @@ def test_results_do_not_depend_on_threads_or_on_the_other_rows(name, monkeypatch
     whole = run(cell, x, mask=mask, strategy="native")
     for row in range(13):
         alone = run(cell, x[row : row + 1], mask=mask[row : row + 1], strategy="native")
-        # The projection is XLA's, which may add in another order for one row.
         for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(whole), strict=True):
-            np.testing.assert_allclose(a[0], b[row], atol=1e-6)
+            np.testing.assert_array_equal(a[0], b[row])
 
 
 @needs_kernels

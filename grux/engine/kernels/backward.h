@@ -17,7 +17,7 @@ struct BackwardArrays {
   const float *first[2], *y, *kept, *d_y;
   float *d_x, *d_carry[2];   // d_carry [B, stride], the cotangents of the carries where the backward pass stands
   float* deltas;             // [B, steps of a chunk, stride_of_deltas]
-  const float *w_ih, *w_hh;  // packed transposes
+  const float *w_ih, *w_hh;  // packed transposes, but for few()
   const int* before;         // [B, T]: the step whose carry a step found, -1 for the first; null without a mask
 
   int found(const Problem& s, int b, int n) const {
@@ -115,17 +115,29 @@ static inline void through_gates(
     }
 }
 
-// The same for few columns, as sums along the depth; weights [columns, depth].
+// Weights as they came, [GATES, columns, H], or padded: those of the deltas from gate `first` on, around.
+struct Unpacked {
+  const float* at;
+  size_t gate_stride, column_stride;
+  int first;
+};
+
+// The same by sums along the depth, for few columns or rows: nothing needs to be packed.
+template <class Cell>
 static inline void through_gates_narrow(
-    const float* left, size_t left_stride, const float* weights, int depth, int rows, float* to, size_t to_stride,
-    int columns) {
+    const float* left, size_t left_stride, const Unpacked& weights, int wide, int rows, float* to, size_t to_stride,
+    int columns, bool add) {
   for (int r = 0; r < rows; ++r)
     for (int i = 0; i < columns; ++i) {
-      const float *x = left + r * left_stride, *w = weights + size_t(i) * depth;
       vec sums[4] = {};
-      for (int k = 0, n = 0; k < depth; k += W, n = (n + 1) % 4) sums[n] = fma_of(load(x + k), load(w + k), sums[n]);
+      for (int g = 0; g < Cell::GATES; ++g) {
+        const float* x = left + r * left_stride + size_t(g) * wide;
+        const int gate = (g + weights.first) % Cell::GATES;
+        const float* w = weights.at + gate * weights.gate_stride + i * weights.column_stride;
+        for (int k = 0, n = 0; k < wide; k += W, n = (n + 1) % 4) sums[n] = fma_of(load(x + k), load(w + k), sums[n]);
+      }
       const vec sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-      float total = 0.0f;
+      float total = add ? to[r * to_stride + i] : 0.0f;
       for (int n = 0; n < W; ++n) total += sum[n];
       to[r * to_stride + i] = total;
     }
@@ -147,9 +159,18 @@ static void backward_rows(const Problem& s, const BackwardArrays& a, int first, 
     } else {
       const float* recurrent = deltas + (Cell::DELTAS - G) * wide;
       float* d_carry = a.d_carry[0] + size_t(begin) * s.stride();
-      through_gates(recurrent, stride, a.w_hh, depth, rows, d_carry, s.stride(), wide, true);
-      if (s.D < NARROW)
-        through_gates_narrow(deltas, stride, a.w_ih, depth, rows, d_x.data(), x_stride, s.D);
+      if (s.few())
+        through_gates_narrow<Cell>(
+            recurrent, stride, {a.w_hh, size_t(s.H) * s.H, size_t(s.H), 0}, wide, rows, d_carry, s.stride(), s.H, true);
+      else
+        through_gates(recurrent, stride, a.w_hh, depth, rows, d_carry, s.stride(), wide, true);
+      if (s.few())
+        through_gates_narrow<Cell>(
+            deltas, stride, {a.w_ih, size_t(s.D) * s.H, size_t(s.H), Cell::FIRST}, wide, rows, d_x.data(), x_stride, s.D,
+            false);
+      else if (s.D < NARROW)
+        through_gates_narrow<Cell>(
+            deltas, stride, {a.w_ih, size_t(wide), size_t(depth), 0}, wide, rows, d_x.data(), x_stride, s.D, false);
       else
         through_gates(deltas, stride, a.w_ih, depth, rows, d_x.data(), x_stride, s.D, false);
     }

@@ -1,7 +1,7 @@
 """The CPU kernels as a loaded library: compiled at first use, kept per user, machine and compiler.
 
 A wheel could not know the vector width of the machine that it lands on, and half of the speed is there. So the source
-travels with grux and the machine's own C++ compiler translates it for the machine's own processor, in some 15 seconds,
+travels with grux and the machine's own C++ compiler translates it for the machine's own processor, in some 20 seconds,
 once. Where there is no compiler nothing is lost but speed: the engine then stays with XLA, and says so.
 
 `CXX` names another compiler and `CXXFLAGS` adds to its flags, as they do elsewhere.
@@ -58,7 +58,7 @@ def kernels() -> ctypes.CDLL:
     path = folder / f"recurrence-{_fingerprint(compiler)}.so"
     try:
         if not path.exists():
-            log.warning("The CPU kernels are compiled for this machine, once; it takes some 15 seconds.")
+            log.warning("The CPU kernels are compiled for this machine, once; it takes some 20 seconds.")
             _compile(compiler, path)
         return ctypes.CDLL(str(path))
     except OSError as error:

@@ -14,7 +14,7 @@ constexpr int MOST_SAVED = 4;
 struct ForwardArrays {
   const float *x, *first[2];
   float *y, *kept, *last[2];                // kept is null where it is not wanted
-  const float *w_ih, *w_hh, *bias, *apart;  // packed; apart: the recurrent bias of gate APART
+  const float *w_ih, *w_hh, *bias, *apart;  // packed, the weights but for few(); apart: the recurrent bias of APART
 };
 
 // The rows of one thread: x and the carries of the step, side by side.
@@ -32,7 +32,7 @@ static inline void in_groups(F&& f) {
   }
 }
 
-template <class Cell, int R, int N>
+template <class Cell, bool PACKED, int R, int N>
 INLINED static void forward_tile(
     const Problem& s, const ForwardArrays& a, const Here& here, int t, int b, int block) {
   constexpr int G = Cell::GATES;
@@ -41,14 +41,23 @@ INLINED static void forward_tile(
   vec sums[R][N * G], apart[R][N];
   for (int i = 0; i < N * G; ++i)
     for (int r = 0; r < R; ++r) sums[r][i] = load(a.bias + group + i * W);
-  multiply<R, N * G>(sums, here.x, s.x_stride(), 1, a.w_ih + group * s.D, s.D);
+  const auto product = [&](const float* left, int left_stride, const float* weights, int depth) ALWAYS_INLINE {
+    if constexpr (PACKED) {
+      multiply<R, N * G>(sums, left, left_stride, 1, weights + group * depth, depth);
+    } else {
+      static_assert(N == 1 || G == 1);
+      const size_t next = G == 1 ? W : size_t(depth) * s.H;
+      multiply<R, N * G>(sums, left, left_stride, 1, weights + block * W, depth, s.H, next);
+    }
+  };
+  product(here.x, s.x_stride(), a.w_ih, s.D);
   if constexpr (Cell::APART >= 0)
     for (int r = 0; r < R; ++r)
       for (int n = 0; n < N; ++n) {
         apart[r][n] = sums[r][n * G + Cell::APART];
         sums[r][n * G + Cell::APART] = load(a.apart + (block + n) * W);
       }
-  multiply<R, N * G>(sums, here.past, stride, 1, a.w_hh + group * s.H, s.H);
+  product(here.past, stride, a.w_hh, s.H);
   in_groups<R, 4>([&](auto first, auto many) {
     constexpr int Q = many();
     for (int n = 0; n < N; ++n) {
@@ -96,9 +105,9 @@ static Biases pack_biases(const float* b_ih, const float* b_hh, int H) {
   return out;
 }
 
-template <class Cell>
+template <class Cell, bool PACKED>
 static void forward_rows(const Problem& s, const ForwardArrays& a, int begin, int end) {
-  constexpr int BLOCKS = blocks_of(Cell::GATES), ROWS = rows_of(Cell::GATES, BLOCKS);
+  constexpr int BLOCKS = blocks_of(Cell::GATES), ROWS = std::min(rows_of(Cell::GATES, BLOCKS), PACKED ? SUMS : 4);
   const int rows = end - begin, wide = s.wide(), blocks = wide / W, stride = s.stride();
   std::vector<float> scratch(size_t(rows) * (3 * stride + s.x_stride()), 0.0f);
   Here all{scratch.data(), scratch.data() + size_t(rows) * s.x_stride()};
@@ -122,7 +131,7 @@ static void forward_rows(const Problem& s, const ForwardArrays& a, int begin, in
         const Here here{all.x + row * s.x_stride(), all.past + offset, all.next + offset, all.second + offset};
         with_constant<BLOCKS>(std::min(BLOCKS, blocks - block), [&](auto width) {
           with_constant<ROWS>(many, [&](auto height) {
-            forward_tile<Cell, height(), width()>(s, a, here, t, begin + row, block);
+            forward_tile<Cell, PACKED, height(), width()>(s, a, here, t, begin + row, block);
           });
         });
       }

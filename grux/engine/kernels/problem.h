@@ -6,12 +6,14 @@
 #include "product.h"
 
 constexpr int LINE = 16;  // floats in a cache line
+constexpr int FEW = 16;   // rows times steps; for fewer, packing the weights costs more than it gains
 
 struct Problem {
   int B, T, D, H;
   bool reverse;
   const bool* mask;  // [B, T] or null
 
+  bool few() const { return B <= 4 && B * T < FEW && H % W == 0; }
   int wide() const { return padded(H); }
   // From one row to the next in scratch: not a power of two, or rows would compete for the same lines of the cache.
   int stride() const { return wide() + LINE; }

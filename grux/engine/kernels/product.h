@@ -14,18 +14,19 @@ constexpr int rows_of(int gates, int blocks) { return std::max(1, SUMS / (gates 
 
 static inline int padded(int n) { return (n + W - 1) / W * W; }
 
-// to[R][N] += left[R][depth] @ right[depth][N vectors]; the vectors of one row of `right` lie side by side, the numbers
-// of `left` at row * row_stride + k * k_stride. The shorter side of the tile stays in registers beside the sums.
+// to[R][N] += left[R][depth] @ right[depth][N vectors]; the numbers of `left` lie at row * row_stride + k * k_stride, the
+// vectors of `right` at k * right_k + n * right_n. The shorter side of the tile stays in registers beside the sums.
 template <int R, int N>
 INLINED static void multiply(
-    vec (&to)[R][N], const float* left, size_t row_stride, size_t k_stride, const float* right, int depth) {
+    vec (&to)[R][N], const float* left, size_t row_stride, size_t k_stride, const float* right, int depth,
+    size_t right_k = N * W, size_t right_n = W) {
   vec sums[R][N];  // what a caller indexes by a variable would lie in memory
   std::memcpy(sums, to, sizeof(sums));
-  for (int k = 0; k < depth; ++k, left += k_stride, right += N * W) {
+  for (int k = 0; k < depth; ++k, left += k_stride, right += right_k) {
     if constexpr (N <= R) {
       vec column[N];
 #pragma GCC unroll 8
-      for (int n = 0; n < N; ++n) column[n] = kept(load(right + n * W));
+      for (int n = 0; n < N; ++n) column[n] = kept(load(right + n * right_n));
 #pragma GCC unroll 24
       for (int r = 0; r < R; ++r) {
         const vec x = kept(spread(left[r * row_stride]));
@@ -38,7 +39,7 @@ INLINED static void multiply(
       for (int r = 0; r < R; ++r) x[r] = kept(spread(left[r * row_stride]));
 #pragma GCC unroll 8
       for (int n = 0; n < N; ++n) {
-        const vec column = kept(load(right + n * W));
+        const vec column = kept(load(right + n * right_n));
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) sums[r][n] = fma_of(x[r], column, sums[r][n]);
       }

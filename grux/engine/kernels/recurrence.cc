@@ -51,11 +51,17 @@ static ffi::Error forward(
   a.y = give();
   for (int k = 0; k < K; ++k) a.last[k] = give();
   if (save && Kept<Cell>::COUNT) a.kept = give();
+  const Biases biases = pack_biases<Cell>(b_ih.typed_data(), b_hh.typed_data(), s.H);
+  a.bias = biases.bias.data(), a.apart = biases.apart.data();
+  if (s.few()) {
+    a.w_ih = w_ih.typed_data(), a.w_hh = w_hh.typed_data();
+    forward_rows<Cell, false>(s, a, 0, s.B);
+    return ffi::Error::Success();
+  }
   const std::vector<float> packed_ih = pack<G>(w_ih.typed_data(), s.D, s.H);
   const std::vector<float> packed_hh = pack<G>(w_hh.typed_data(), s.H, s.H);
-  const Biases biases = pack_biases<Cell>(b_ih.typed_data(), b_hh.typed_data(), s.H);
-  a.w_ih = packed_ih.data(), a.w_hh = packed_hh.data(), a.bias = biases.bias.data(), a.apart = biases.apart.data();
-  over(pool, s.B, int(cores), [&](int begin, int end) { forward_rows<Cell>(s, a, begin, end); });
+  a.w_ih = packed_ih.data(), a.w_hh = packed_hh.data();
+  over(pool, s.B, int(cores), [&](int begin, int end) { forward_rows<Cell, true>(s, a, begin, end); });
   return ffi::Error::Success();
 }
 
@@ -87,10 +93,14 @@ static ffi::Error backward(
   for (int k = 0; k < K; ++k) d_first[k] = give();
   GradientArrays g{};
   g.x = x.typed_data(), g.d_w_ih = give(), g.d_w_hh = give(), g.sums = give();
-  const std::vector<float> packed_ih = s.D < NARROW ? pack_narrow<G>(w_ih.typed_data(), s.D, s.H, Cell::FIRST)
-                                                    : pack_transposed<G>(w_ih.typed_data(), s.D, s.H, Cell::FIRST);
-  const std::vector<float> packed_hh = pack_transposed<G>(w_hh.typed_data(), s.H, s.H, 0);
-  a.w_ih = packed_ih.data(), a.w_hh = packed_hh.data();
+  std::vector<float> packed_ih, packed_hh;
+  a.w_ih = w_ih.typed_data(), a.w_hh = w_hh.typed_data();
+  if (!s.few()) {
+    packed_ih = s.D < NARROW ? pack_narrow<G>(a.w_ih, s.D, s.H, Cell::FIRST)
+                             : pack_transposed<G>(a.w_ih, s.D, s.H, Cell::FIRST);
+    packed_hh = pack_transposed<G>(a.w_hh, s.H, s.H, 0);
+    a.w_ih = packed_ih.data(), a.w_hh = packed_hh.data();
+  }
   std::vector<int> before;
   if (s.mask) before = steps_before(s), a.before = before.data();
 
@@ -99,11 +109,12 @@ static ffi::Error backward(
   std::vector<float> deltas(of_a_step * most);
   a.deltas = deltas.data();
   Gradients<Cell> gradients(s, a, g);
-  gradients.split(int(cores));
+  const int threads = s.few() ? 1 : int(cores);  // waking another takes longer than few rows
+  gradients.split(threads);
   for (int end = s.T; end > 0;) {
     const int first = std::max(0, end - most), last = end - 1;
-    over(pool, s.B, int(cores), [&](int begin, int stop) { backward_rows<Cell>(s, a, first, last, begin, stop); });
-    in_parallel(pool, gradients.tasks(), int(cores), [&](int task) { gradients.run(task, first, last); });
+    over(pool, s.B, threads, [&](int begin, int stop) { backward_rows<Cell>(s, a, first, last, begin, stop); });
+    in_parallel(pool, gradients.tasks(), threads, [&](int task) { gradients.run(task, first, last); });
     end = first;
   }
   for (int k = 0; k < K; ++k)

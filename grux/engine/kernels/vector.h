@@ -17,7 +17,9 @@ constexpr int W = 4, SUMS = 24;  // of 32
 constexpr int W = 4, SUMS = 12;
 #endif
 
-#define INLINED __attribute__((always_inline)) inline  // where a call would pass vectors through memory
+// Where a call would pass vectors through memory.
+#define ALWAYS_INLINE __attribute__((always_inline))
+#define INLINED ALWAYS_INLINE inline
 
 typedef float vec __attribute__((vector_size(W * 4)));
 typedef int32_t ints __attribute__((vector_size(W * 4)));
