@@ -64,11 +64,12 @@ def shares(experiment: str, arch: str, args: argparse.Namespace) -> list[str]:
     for strategy in args.strategies:
         calls[strategy] = training_call(config_of(experiment, arch, args.seeds, strategy))
     seconds = interleaved(calls, args.repeats)
+    alone = statistics.median(seconds["one"]) / STEPS * 1e3
     lines = []
     for strategy in args.strategies:
         each = [b / args.seeds / a for a, b in zip(seconds["one"], seconds[strategy], strict=True)]
         low, share, high = quartiles(each)
-        lines.append(f"| {experiment} | {arch} | {strategy} | {share:.2f} ({low:.2f}-{high:.2f}) |")
+        lines.append(f"| {experiment} | {arch} | {strategy} | {share:.2f} ({low:.2f}-{high:.2f}) | {alone:.2f} |")
     return lines
 
 
@@ -146,8 +147,10 @@ def main() -> None:
     args = parser.parse_args()
     start_jax()
     print(f"{datetime.date.today()}, {platform.machine()}, {available_cores()} cores, jax {jax.__version__}\n")
-    print(f"| experiment | arch | strategy | time per seed, {args.seeds} seeds, one alone = 1 |")
-    print("| :--- | :--- | :--- | ---: |")
+    print(
+        f"| experiment | arch | strategy | time per seed, {args.seeds} seeds, one alone = 1 | ms per step, one alone |"
+    )
+    print("| :--- | :--- | :--- | ---: | ---: |")
     for experiment in args.experiments:
         print("\n".join(shares(experiment, args.arch, args)), flush=True)
     if args.host:

@@ -48,6 +48,23 @@ def reference(arch: str, seed: int = 0) -> dict[str, np.ndarray]:
     return found | ({"cn": last[1].detach().numpy()} if arch == "lstm" else {})
 
 
+def deep_reference(arch: str, seed: int = 1) -> dict[str, np.ndarray]:
+    """The state dict of two levels in both directions, x, y and d_x (the outputs weighed by a cosine), in float64."""
+    import torch
+
+    torch.manual_seed(seed)
+    kind, options = {"irnn": ("RNN", {"nonlinearity": "relu"})}.get(arch) or (LAYERS[arch], {})
+    layer = getattr(torch.nn, kind)(D, H, 2, batch_first=True, bidirectional=True, **options).double()
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    x = torch.randn(B, T, D, dtype=torch.float64, requires_grad=True)
+    y, _ = layer(x)
+    (y * torch.cos(torch.arange(y.numel(), dtype=y.dtype).reshape(y.shape))).sum().backward()
+    assert x.grad is not None
+    found = {"x": x.detach(), "y": y.detach(), "d_x": x.grad, **layer.state_dict()}
+    return {name: value.numpy() for name, value in found.items()}
+
+
 KERAS_LAYERS = {
     "elman": ("SimpleRNN", {}),
     "gru": ("GRU", {"reset_after": True}),
@@ -100,7 +117,9 @@ def write(framework: str, arrays: dict[str, np.ndarray]) -> None:
 
 def main(frameworks: list[str]) -> None:
     if "torch" in frameworks:
-        write("torch", {f"{arch}/{name}": value for arch in LAYERS for name, value in reference(arch).items()})
+        plain = {f"{arch}/{name}": value for arch in LAYERS for name, value in reference(arch).items()}
+        deep = {f"deep/{arch}/{n}": value for arch in (*LAYERS, "irnn") for n, value in deep_reference(arch).items()}
+        write("torch", plain | deep)
     if "keras" in frameworks:
         cases = [(arch, shape) for arch in KERAS_LAYERS for shape in KERAS_SHAPES]
         found = {(*case, name): value for case in cases for name, value in keras_reference(*case).items()}

@@ -54,6 +54,13 @@ def test_every_config_is_in_the_wheel(wheel):
     assert inside == outside and "configs/train.yaml" in inside
 
 
+def test_the_sources_of_the_kernels_are_in_the_wheel(wheel):
+    folder = "grux/engine/kernels/"
+    inside = {name for name in wheel.namelist() if name.startswith(folder)}
+    outside = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).glob("*") if path.is_file()}
+    assert inside == outside and f"{folder}recurrence.cc" in inside
+
+
 def test_every_module_is_in_the_wheel(wheel):
     inside = {name for name in wheel.namelist() if name.endswith(".py")}
     assert inside == {path.relative_to(ROOT).as_posix() for path in (ROOT / "grux").rglob("*.py")}

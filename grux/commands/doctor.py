@@ -73,6 +73,9 @@ def _devices(problems: list[str]) -> None:
     try:
         import jax
 
+        from grux.training.platform import start_jax
+
+        start_jax()  # as a run does: it is those devices that seeds are spread over
         devices = jax.devices()
     except Exception as error:  # a driver that does not fit raises whatever it likes; this is what a doctor is for
         problems.append(f"JAX finds no device: {error}")
@@ -81,10 +84,12 @@ def _devices(problems: list[str]) -> None:
         _line(f"{device.platform}:{device.id}", device.device_kind)
     from grux.engine.kernels.build import problem
     from grux.provenance import available_cores
+    from grux.training.seeds import seed_axis
 
     _line("cores", available_cores())
     # Without them everything runs, only slower: no problem that would stop a run.
     _line("CPU kernels", problem() or "here: strategy=native")
+    _line("seeds of one run", f"seed_strategy={seed_axis(2).strategy}")
 
 
 def _folders(problems: list[str]) -> None:

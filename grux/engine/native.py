@@ -1,14 +1,16 @@
 """GRU, LSTM and tanh RNN on CPU by a compiled kernel (`kernels/recurrence.cc`), in float32.
 
-One call runs all steps forward, another runs them backwards and forms the weight gradients after the loop, by the
-scheme of `gated.py`. Two things make it faster than what XLA makes of that: the gates of a step are computed where its
-product leaves them, in registers, and each core takes rows of the batch through all of time without waiting for others.
+One call runs all steps forward, another runs them backwards and forms the weight gradients, by the scheme of `gated.py`
+but chunk by chunk of time, as long as what it needs is in the cache. Two things make it faster than what XLA makes of
+that: the gates of a step are computed where its product leaves them, in registers, and each core takes rows of the
+batch through time by itself.
 """
 
 import functools
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 
 from grux.cells.base import Carry, Cell, GatedCell
 from grux.cells.elman import ElmanCell
@@ -18,8 +20,8 @@ from grux.engine.kernels.build import kernels
 from grux.provenance import available_cores
 from grux.shapes import Array, Bool, Float
 
-# Name in the library, vectors of H that it keeps of each step for the backward pass, and which of the summed deltas are the gradients of the biases
-# of the input and recurrent sides, gate by gate.
+# Name in the library, vectors of H that it keeps of each step for the backward pass, and which of the summed deltas are
+# the gradients of the biases of the input and recurrent sides, gate by gate.
 KERNELS: dict[type[Cell], tuple[str, int, tuple[int, ...], tuple[int, ...]]] = {
     ElmanCell: ("elman", 0, (0,), (0,)),
     GRUCell: ("gru", 4, (1, 2, 0), (1, 2, 3)),
@@ -32,7 +34,7 @@ def why_not_native(cell: Cell, x: Array, carry: Carry) -> str | None:
     """What keeps this call from the kernels, in a sentence; None where nothing does but that they may be missing."""
     if not isinstance(cell, GatedCell) or type(cell) not in KERNELS:
         return f"there is no kernel for {type(cell).__name__}."
-    types = {str(a.dtype) for a in (x, *carry, cell.w_hh[...])}
+    types = {str(a.dtype) for a in jax.tree.leaves((x, carry, nnx.state(cell)))}
     if types != {"float32"}:
         return f"its kernels are for float32 and this is {' and '.join(sorted(types - {'float32'}))}."
     if jax.default_backend() != "cpu":
@@ -73,9 +75,7 @@ def _forward(kind: type[Cell], reverse: bool, x, w_ih, b_ih, w_hh, b_hh, carry, 
     if save and keeps:
         lines = -(-carry[0].shape[-1] // LINE) * LINE
         kept = [jax.ShapeDtypeStruct((x.shape[1], x.shape[0], keeps, lines), x.dtype)]
-    call = jax.ffi.ffi_call(
-        f"grux_{name}_forward", [every, *[row] * len(carry), *kept], vmap_method="sequential"
-    )
+    call = jax.ffi.ffi_call(f"grux_{name}_forward", [every, *[row] * len(carry), *kept], vmap_method="sequential")
     bias = jnp.stack([jnp.zeros_like(b_ih[0]) if b is None else b for b in b_hh])
     return call(x, w_ih, b_ih, w_hh, bias, _or_empty(mask), *carry, reverse=reverse, save=save, cores=available_cores())
 

@@ -14,12 +14,14 @@ strategy walks through time:
 
 import functools
 import logging
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 
 from grux.cells.base import Carry, Cell, GatedCell, LinearCell, Noise
+from grux.engine.differentiation import order, refuse_forward_mode
 from grux.engine.gated import gated
 from grux.engine.kernels.build import problem
 from grux.engine.linear import chunked, linear
@@ -57,12 +59,19 @@ def run(
     carry is float32 (float64 where the weights are). `key` draws the noise of cells that have some; the same key draws
     the same, and None means evaluation.
 
-    Raises UsageError if a strategy was asked for that cannot run this cell: it never falls back silently.
+    Raises UsageError for arrays that do not fit the cell or each other, and if a strategy was asked for that cannot run
+    this cell: it never falls back silently. Backward passes of strategies are for reverse mode; `sequential` is plain
+    autodiff and serves `jvp` as well.
     """
+    check(cell, x, mask, carry)
     carry = cell.initial_carry(x.shape[0]) if carry is None else carry
     chosen = choose(cell, strategy)
+    if 0 in x.shape[:2]:
+        return jnp.zeros((*x.shape[:2], cell.features), x.dtype), carry
     if chosen in ("auto", "native"):
         chosen = _native_or_gated(cell, x, carry, asked=chosen == "native")
+    if chosen != "sequential":
+        refuse_forward_mode(chosen, nnx.state(cell), x, carry)
     if chosen == "native":
         assert isinstance(cell, GatedCell)
         return native(cell, x, carry, mask, reverse)
@@ -85,6 +94,29 @@ def run(
     return jnp.swapaxes(y, 0, 1).astype(x.dtype), carry
 
 
+def check(cell: Cell, x: Any, mask: Any, carry: Any) -> None:
+    """UsageError for arrays that are no input of the cell; nothing behind this door looks again."""
+    wanted = f"[batch, time, {cell.in_features}]"
+    if x.ndim != 3 or x.shape[2] != cell.in_features:
+        raise UsageError(f"x has the shape {list(x.shape)} and the cell takes {wanted}; give it that.")
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise UsageError(f"x is of type {x.dtype} and cells take floats; convert it, or look it up in an embedding.")
+    if mask is not None and (mask.shape != x.shape[:2] or mask.dtype != jnp.bool_):
+        raise UsageError(
+            f"the mask is {mask.dtype} of shape {list(mask.shape)} and bool of shape {list(x.shape[:2])} is needed, "
+            "true where there is a step."
+        )
+    if carry is None:
+        return
+    shapes = [list(c.shape) for c in jax.eval_shape(lambda: cell.initial_carry(x.shape[0]))]
+    given = [list(jnp.shape(c)) for c in carry]
+    if given != shapes:
+        raise UsageError(
+            f"the carry has arrays of shape {given} and {shapes} is needed; take what the layer returned, or its "
+            "initial_carry(batch)."
+        )
+
+
 def choose(cell: Cell | type[Cell], strategy: Strategy) -> Strategy:
     """The strategy that `auto` stands for, `auto` where only a call can tell; refuses one that cannot run the cell."""
     kind = cell if isinstance(cell, type) else type(cell)
@@ -104,9 +136,9 @@ def choose(cell: Cell | type[Cell], strategy: Strategy) -> Strategy:
 
 
 def _native_or_gated(cell: Cell, x: Array, carry: Carry, *, asked: bool) -> Strategy:
-    """Only in a call are the platform, the type of the numbers and the size known."""
+    """Only in a call are the platform, the type of the numbers and what is asked of them known."""
     refusal = why_not_native(cell, x, carry)
-    if not asked and refusal:
+    if not asked and (refusal or order(nnx.state(cell), x, carry) > 1):
         return "gated"
     missing = None if refusal else problem()
     if asked and (refusal or missing):

@@ -12,6 +12,7 @@ where there is no place for one. None of these frameworks is imported but flax, 
 
     cell               PyTorch    Keras                     nnx                    linen
     elman              nn.RNN     SimpleRNN                 SimpleCell             SimpleCell
+    irnn               nn.RNN     -                         -                      -
     gru                nn.GRU     GRU                       GRUCell, without b_hn  GRUCell
     gru_reset_before   -          GRU(reset_after=False)    -                      -
     lstm               nn.LSTM    LSTM                      (Optimized)LSTMCell    (Optimized)LSTMCell

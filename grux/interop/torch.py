@@ -18,13 +18,19 @@ import numpy as np
 from grux.cells.base import Cell
 from grux.cells.elman import ElmanCell
 from grux.cells.gru import GRUCell
+from grux.cells.irnn import IRNNCell
 from grux.cells.lstm import LSTMCell
 from grux.errors import UsageError
 from grux.interop.arrays import fitting
 from grux.interop.cells import Part, Weights, levels, one_bias, weights_of, with_weights, without_bias
 from grux.layers.base import Layer
 
-MODULES: dict[type[Cell], str] = {ElmanCell: "nn.RNN", GRUCell: "nn.GRU", LSTMCell: "nn.LSTM"}
+MODULES: dict[type[Cell], str] = {
+    ElmanCell: "nn.RNN",
+    IRNNCell: "nn.RNN(nonlinearity='relu')",
+    GRUCell: "nn.GRU",
+    LSTMCell: "nn.LSTM",
+}
 
 
 def to_torch(layer: Cell | Layer, *, bias: bool = True) -> dict[str, np.ndarray]:
@@ -48,23 +54,28 @@ def to_torch(layer: Cell | Layer, *, bias: bool = True) -> dict[str, np.ndarray]
 def from_torch(arrays: Mapping[str, Any], *, like: Part, nonlinearity: str = "tanh") -> Part:
     """A new layer like `like` with the weights of a state dict; arrays of numpy, or tensors on the CPU.
 
-    Missing biases (bias=False) count as zero. A state dict of nn.RNN does not tell its `nonlinearity`, so that of any
-    but tanh has to be said, to be refused. Raises UsageError for relu, proj_size and what PyTorch cannot hold,
-    DataError for names and shapes that are not those of `like`.
+    Missing biases (bias=False) count as zero. A state dict of nn.RNN does not tell its `nonlinearity`, so relu has to
+    be said, and `like` has to be of IRNN cells then. Raises UsageError for another nonlinearity than that of `like`,
+    proj_size and what PyTorch cannot hold, DataError for names and shapes that are not those of `like`.
     """
-    if nonlinearity != "tanh":
-        raise UsageError(f"nonlinearity={nonlinearity!r} of nn.RNN has no cell here; only 'tanh' has one.")
     projected = next((name for name in arrays if name.startswith("weight_hr")), None)
     if projected is not None:
         raise UsageError(f"{projected} belongs to an nn.LSTM with proj_size, which no cell here has; use proj_size=0.")
     cells = _cells(like)
+    kind = type(next(iter(cells.values())))
+    computed = {ElmanCell: "tanh", IRNNCell: "relu"}.get(kind, nonlinearity)
+    if nonlinearity != computed:
+        raise UsageError(
+            f"nonlinearity={nonlinearity!r} of nn.RNN is not what {kind.__name__} computes, which is {computed!r}; "
+            "ElmanCell has tanh and IRNNCell relu."
+        )
     bias = any(name.startswith("bias_") for name in arrays)
     needed: dict[str, tuple[int, ...]] = {}
     for suffix, cell in cells.items():
         rows = cell.gates * cell.features
         needed |= {f"weight_ih{suffix}": (rows, cell.in_features), f"weight_hh{suffix}": (rows, cell.features)}
         needed |= {f"bias_ih{suffix}": (rows,), f"bias_hh{suffix}": (rows,)} if bias else {}
-    source = f"PyTorch's {MODULES[type(next(iter(cells.values())))]}"
+    source = f"PyTorch's {MODULES[kind]}"
     given = fitting(arrays, needed, source)
     return with_weights(like, [_weights(given, suffix, cell) for suffix, cell in cells.items()], source)
 

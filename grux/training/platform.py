@@ -48,7 +48,8 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return
-    mallopt(M_MMAP_THRESHOLD, 1 << 30)
+    if not mallopt(M_MMAP_THRESHOLD, 1 << 30):
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that older versions of glibc take
     mallopt(M_TRIM_THRESHOLD, 1 << 30)
 
 

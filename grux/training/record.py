@@ -7,6 +7,7 @@ import jax
 from grux import provenance
 from grux.data.base import Dataset
 from grux.data.batching import steps_per_epoch
+from grux.engine.kernels import build
 from grux.results.record import RECORD_FORMAT
 from grux.tasks.base import Task
 from grux.training.loop import Position
@@ -81,5 +82,5 @@ def make_record(
         "data": dataset.files,
         "data_notes": list(dataset.notes),
         "artifacts": dataset.artifact_hashes,
-        "device": provenance.device(jax.local_devices(), provenance.available_cores()),
+        "device": {**provenance.device(jax.local_devices(), provenance.available_cores()), "kernels": build.state()},
     }

@@ -264,7 +264,7 @@ def test_data_list(capsys):
 
 def test_doctor(capsys):
     code, out, _ = answer(capsys, "doctor")
-    assert code == 0 and "jax" in out and "data cache" in out
+    assert code == 0 and "jax" in out and "data cache" in out and "seed_strategy=" in out
 
 
 def test_completion(capsys, monkeypatch):

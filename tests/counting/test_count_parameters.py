@@ -19,14 +19,6 @@ from grux.layers.stack import Stack
 from grux.models.classifier import Classifier
 
 
-class Peephole(LSTMCell):
-    """The LSTM of Graves 2013, as far as its parameters go: a diagonal from c to each of the gates i, f, o."""
-
-    def __init__(self, *, in_features, features, rngs):
-        super().__init__(in_features=in_features, features=features, rngs=rngs)
-        self.w_ci, self.w_cf, self.w_co = (nnx.Param(jnp.zeros(features)) for _ in range(3))
-
-
 def stack(layer, in_features: int, features: int, depth: int = 1) -> Stack:
     make = arch(layer) if isinstance(layer, str) else lambda **sizes: Recurrent(cell=layer, **sizes)
     return nnx.eval_shape(
@@ -37,10 +29,10 @@ def stack(layer, in_features: int, features: int, depth: int = 1) -> Stack:
 @pytest.mark.parametrize(
     ("layer", "in_features", "features", "printed"),
     [
-        (Peephole, 100, 36, 19_836),
+        ("lstm_peephole", 100, 36, 19_836),
         ("gru", 100, 46, 20_286),
         ("elman", 100, 100, 20_100),
-        (Peephole, 20, 195, 169_065),
+        ("lstm_peephole", 20, 195, 169_065),
         ("gru", 20, 227, 168_888),
         ("elman", 20, 400, 168_400),
     ],

@@ -68,10 +68,7 @@ def xla_flops(name: str, rows: int, in_features: int, features: int, *, backward
     return jax.jit(function).lower(params, xs, carry).compile().cost_analysis()["flops"]
 
 
-GATED = ("gru", "lstm", "elman", "gru_reset_before")
-
-
-@pytest.mark.parametrize("name", GATED)
+@pytest.mark.parametrize("name", ARCHS)
 def test_xla_counts_the_same_products_forward(name: str):
     """Products grow with the square of the widths, elementwise work as the widths do: f(2n) - 2 f(n) is free of it."""
     rows, wide, hidden = 4, 16, 8
@@ -81,7 +78,7 @@ def test_xla_counts_the_same_products_forward(name: str):
     assert products < narrow < 1.3 * products
 
 
-@pytest.mark.parametrize("name", GATED)
+@pytest.mark.parametrize("name", ["gru", "lstm", "elman", "gru_reset_before", "lstm_fgr", "mut2", "slstm"])
 def test_xla_counts_the_same_products_backward(name: str):
     """Weight gradients are also summed over steps, as wide as a product but once for all rows: 8 less 4 lack them."""
     rows, wide, hidden = 4, 16, 8

@@ -1,6 +1,10 @@
 """The compiled recurrence against `sequential` in float64, and what it promises besides."""
 
 import logging
+import os
+import platform
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -136,6 +140,28 @@ def test_auto_takes_it_in_float32_alone(name):
     assert "ffi_call" not in program(jnp.ones((4, 5, 2), jnp.bfloat16))
     with pytest.raises(UsageError, match=r"its kernels are for float32 and this is bfloat16\. Choose strategy=gated"):
         run(cell, jnp.ones((4, 5, 2), jnp.bfloat16), strategy="native")
+
+
+def test_where_there_is_a_compiler_there_are_kernels():
+    """A mistake in their source must not pass for a machine without a compiler, on which these tests are skipped."""
+    if platform.system() != "Linux" or platform.machine() not in ("x86_64", "aarch64"):
+        pytest.skip("no kernels for this platform")
+    try:
+        build._compiler()
+    except build.KernelsUnavailable as reason:
+        pytest.skip(str(reason))
+    assert build.problem() is None
+
+
+@needs_kernels
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the flags are those of x86-64")
+def test_vectors_of_another_width_give_the_same(tmp_path):
+    """The kernels without AVX, as an old or a virtual machine has them."""
+    test = "test_values_and_gradients_are_those_of_sequential_in_float64"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", __file__, "-k", f"{test} and shape2 and True"]
+    env = os.environ | {"CXXFLAGS": "-mno-avx -mno-avx512f", "JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
+    result = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert result.returncode == 0 and "3 passed" in result.stdout, result.stdout[-2000:]
 
 
 def test_a_cell_without_a_kernel_is_refused_by_name():

@@ -182,7 +182,8 @@ def test_the_backward_loop_of_the_lstm_reads_only_what_it_needs(masked, diagonal
     """By the memory h' and c', by four and three gates; with a mask, h' also by h, which padding hands on."""
     graph, params = nnx.split(arch("lstm")(in_features=4, features=8, rngs=nnx.Rngs(0)).cell)
     x, mask = jnp.ones((2, 6, 4)), jnp.ones((2, 6), bool) if masked else None
-    jaxpr = jax.make_jaxpr(jax.grad(lambda p: run(nnx.merge(graph, p), x, mask=mask)[0].sum()))(params)
+    backward = jax.grad(lambda p: run(nnx.merge(graph, p), x, mask=mask, strategy="gated")[0].sum())
+    jaxpr = jax.make_jaxpr(backward)(params)
     _, loop = [e for e in jaxpr.jaxpr.eqns if e.primitive.name == "scan"]
     read = len(loop.invars) - loop.params["num_consts"] - loop.params["num_carry"]
     assert read == diagonals + 1  # and dy

@@ -9,17 +9,20 @@ from flax import nnx
 from hypothesis import given
 from hypothesis import strategies as st
 from sides import FEW, directions, equal, inputs, outputs_and_gradient, same, seeds, sizes, stack
+from support import ROOT
 
 from grux.cells.elman import ElmanCell
 from grux.cells.gru import GRUCell
 from grux.cells.gru_reset_before import GRUResetBeforeCell
+from grux.cells.irnn import IRNNCell
 from grux.cells.lstm import LSTMCell
 from grux.errors import DataError, UsageError
 from grux.interop import from_torch, to_torch
 from grux.layers.linear import Linear
 from grux.layers.recurrent import Recurrent
 
-MODULES = {ElmanCell: "RNN", GRUCell: "GRU", LSTMCell: "LSTM"}
+MODULES = {ElmanCell: "RNN", IRNNCell: "RNN", GRUCell: "GRU", LSTMCell: "LSTM"}
+REFERENCE = ROOT / "tests" / "fixtures" / "torch_reference.npz"
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
 cells = st.sampled_from(list(MODULES))
 depths = st.integers(1, 2)
@@ -31,6 +34,7 @@ def module(cell, d, h, depth, directions, bias, seed):
 
     torch.manual_seed(seed)
     options = {"num_layers": depth, "bidirectional": directions == 2, "bias": bias, "batch_first": True}
+    options |= {"nonlinearity": "relu"} if cell is IRNNCell else {}
     made = getattr(torch.nn, MODULES[cell])(d, h, **options)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
@@ -46,13 +50,31 @@ def run_module(made, x):
     return y.detach().numpy(), x.grad.numpy()
 
 
+def nonlinearity(cell):
+    return "relu" if cell is IRNNCell else "tanh"
+
+
+@pytest.mark.parametrize("cell", MODULES)
+def test_modules_of_two_levels_and_directions_by_exported_numbers(cell):
+    """What CI sees, where PyTorch is not installed; written by scripts/export_references.py."""
+    name = {ElmanCell: "elman", IRNNCell: "irnn", GRUCell: "gru", LSTMCell: "lstm"}[cell]
+    with np.load(REFERENCE) as file:
+        found = {key.split("/")[-1]: file[key] for key in file.files if key.startswith(f"deep/{name}/")}
+    x, y, d_x = (found.pop(key).astype(np.float32) for key in ("x", "y", "d_x"))
+    features = y.shape[-1] // 2
+    like = stack(cell, in_features=x.shape[-1], features=features, depth=2, directions=2, seed=0)
+    ours = from_torch(found, like=like, nonlinearity=nonlinearity(cell))
+    for got, expected in zip(outputs_and_gradient(lambda x: ours(x)[0], x), (y, d_x), strict=True):
+        np.testing.assert_allclose(got, expected, atol=2e-5)
+
+
 @needs_torch
 @FEW
 @given(cell=cells, d=sizes, h=sizes, depth=depths, directions=directions, bias=st.booleans(), seed=seeds)
 def test_coming_in_computes_the_same(cell, d, h, depth, directions, bias, seed):
     theirs = module(cell, d, h, depth, directions, bias, seed)
     like = stack(cell, in_features=d, features=h, depth=depth, directions=directions, seed=seed)
-    ours = from_torch(theirs.state_dict(), like=like)
+    ours = from_torch(theirs.state_dict(), like=like, nonlinearity=nonlinearity(cell))
     x = inputs(d, seed)
     same(outputs_and_gradient(lambda x: ours(x)[0], x), run_module(theirs, x))
 
@@ -76,7 +98,7 @@ def test_there_and_back_is_exact(cell, d, h, depth, directions, seed):
     widths = {"in_features": d, "features": h, "depth": depth, "directions": directions}
     ours, like = stack(cell, **widths, seed=seed), stack(cell, **widths, seed=seed + 1)
     arrays, before = to_torch(ours), to_torch(like)
-    back = from_torch(arrays, like=like)
+    back = from_torch(arrays, like=like, nonlinearity=nonlinearity(cell))
     equal(nnx.state(back), nnx.state(ours))
     equal(to_torch(like), before)
     equal(to_torch(back), arrays)
@@ -151,9 +173,11 @@ def test_a_tensor_that_numpy_cannot_read_is_named():
         from_torch(arrays, like=stack(GRUCell))
 
 
-def test_relu_and_projections_are_refused_by_name():
+def test_other_nonlinearities_and_projections_are_refused_by_name():
     arrays = to_torch(stack(ElmanCell))
-    with pytest.raises(UsageError, match="nonlinearity='relu'"):
+    with pytest.raises(UsageError, match=r"nonlinearity='tanh' of nn\.RNN is not what IRNNCell computes"):
+        from_torch(to_torch(stack(IRNNCell)), like=stack(IRNNCell))
+    with pytest.raises(UsageError, match=r"nonlinearity='relu' of nn\.RNN is not what ElmanCell computes"):
         from_torch(arrays, like=stack(ElmanCell), nonlinearity="relu")
     arrays = to_torch(stack(LSTMCell)) | {"weight_hr_l0": np.zeros((1, 2), np.float32)}
     with pytest.raises(UsageError, match="proj_size"):

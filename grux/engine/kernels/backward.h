@@ -30,7 +30,8 @@ struct BackwardArrays {
   template <class Cell>
   const float* past_second(const Problem& s, int b, int n) const {
     const int t = found(s, b, n);
-    return t < 0 ? first[1] + size_t(b) * s.H : kept + Kept<Cell>::at(s, t, b) + Kept<Cell>::SECOND * Kept<Cell>::line(s);
+    if (t < 0) return first[1] + size_t(b) * s.H;
+    return kept + Kept<Cell>::at(s, t, b) + Kept<Cell>::SECOND * Kept<Cell>::line(s);
   }
 };
 
@@ -99,7 +100,7 @@ static inline void through_gates(
   const int tiles = (rows + ROWS - 1) / ROWS, blocks = padded(columns) / W;
   for (int block = 0; block < blocks; block += BLOCKS)
     for (int tile = 0; tile < tiles; ++tile) {
-      const int row = rows * tile / tiles, many = rows * (tile + 1) / tiles - row;
+      const int row = part(rows, tile, tiles), many = part(rows, tile + 1, tiles) - row;
       with_constant<BLOCKS>(std::min(BLOCKS, blocks - block), [&](auto width) {
         with_constant<ROWS>(many, [&](auto height) {
           constexpr int R = height(), N = width();
@@ -159,20 +160,19 @@ static void backward_rows(const Problem& s, const BackwardArrays& a, int first, 
     } else {
       const float* recurrent = deltas + (Cell::DELTAS - G) * wide;
       float* d_carry = a.d_carry[0] + size_t(begin) * s.stride();
-      if (s.few())
-        through_gates_narrow<Cell>(
-            recurrent, stride, {a.w_hh, size_t(s.H) * s.H, size_t(s.H), 0}, wide, rows, d_carry, s.stride(), s.H, true);
-      else
+      const size_t H = s.H, D = s.D;
+      if (s.few()) {
+        const Unpacked w_hh{a.w_hh, H * H, H, 0}, w_ih{a.w_ih, D * H, H, Cell::FIRST};
+        through_gates_narrow<Cell>(recurrent, stride, w_hh, wide, rows, d_carry, s.stride(), s.H, true);
+        through_gates_narrow<Cell>(deltas, stride, w_ih, wide, rows, d_x.data(), x_stride, s.D, false);
+      } else {
         through_gates(recurrent, stride, a.w_hh, depth, rows, d_carry, s.stride(), wide, true);
-      if (s.few())
-        through_gates_narrow<Cell>(
-            deltas, stride, {a.w_ih, size_t(s.D) * s.H, size_t(s.H), Cell::FIRST}, wide, rows, d_x.data(), x_stride, s.D,
-            false);
-      else if (s.D < NARROW)
-        through_gates_narrow<Cell>(
-            deltas, stride, {a.w_ih, size_t(wide), size_t(depth), 0}, wide, rows, d_x.data(), x_stride, s.D, false);
-      else
-        through_gates(deltas, stride, a.w_ih, depth, rows, d_x.data(), x_stride, s.D, false);
+        const Unpacked w_ih{a.w_ih, size_t(wide), size_t(depth), 0};
+        if (s.D < NARROW)
+          through_gates_narrow<Cell>(deltas, stride, w_ih, wide, rows, d_x.data(), x_stride, s.D, false);
+        else
+          through_gates(deltas, stride, a.w_ih, depth, rows, d_x.data(), x_stride, s.D, false);
+      }
     }
     for (int r = 0; r < rows; ++r) std::copy_n(&d_x[size_t(r) * x_stride], s.D, a.d_x + s.row(begin + r, t) * s.D);
   }

@@ -77,6 +77,13 @@ def problem() -> str | None:
     return None
 
 
+def state() -> str:
+    """What this process did with the CPU kernels, for a record: a run with them and one without differ in speed."""
+    if not problem.cache_info().currsize:
+        return "not asked for"
+    return problem() or "used"
+
+
 def _flags() -> list[str]:
     return [*FLAGS, *shlex.split(os.environ.get("CXXFLAGS", ""))]
 

@@ -2,9 +2,9 @@
 // the top of grux/cells/*.py.
 //
 // `step` gets the sum of both sides of each gate, but for the gate APART, whose recurrent side is in the sums and whose
-// input side comes by itself. `back` turns the cotangent of the carry into that of its elementwise past, and into deltas:
-// those of the input sides of the gates come first, in the order FIRST, FIRST + 1 ... (around), the last GATES of them
-// belong to the recurrent sides, in the order of the gates.
+// input side comes by itself. `back` turns the cotangent of the carry into that of its elementwise past, and into
+// deltas: those of the input sides of the gates come first, in the order FIRST, FIRST + 1 ... (around), the last GATES of
+// them belong to the recurrent sides, in the order of the gates.
 
 #pragma once
 #include "lanes.h"

@@ -108,10 +108,11 @@ static Biases pack_biases(const float* b_ih, const float* b_hh, int H) {
 template <class Cell, bool PACKED>
 static void forward_rows(const Problem& s, const ForwardArrays& a, int begin, int end) {
   constexpr int BLOCKS = blocks_of(Cell::GATES), ROWS = std::min(rows_of(Cell::GATES, BLOCKS), PACKED ? SUMS : 4);
-  const int rows = end - begin, wide = s.wide(), blocks = wide / W, stride = s.stride();
+  const int rows = end - begin, wide = s.wide(), blocks = wide / W;
+  const size_t stride = s.stride();
   std::vector<float> scratch(size_t(rows) * (3 * stride + s.x_stride()), 0.0f);
   Here all{scratch.data(), scratch.data() + size_t(rows) * s.x_stride()};
-  all.next = all.past + size_t(rows) * stride, all.second = all.next + size_t(rows) * stride;
+  all.next = all.past + rows * stride, all.second = all.next + rows * stride;
   for (int r = 0; r < rows; ++r) {
     std::copy_n(a.first[0] + size_t(begin + r) * s.H, s.H, all.past + r * stride);
     if (Cell::CARRIES == 2) std::copy_n(a.first[1] + size_t(begin + r) * s.H, s.H, all.second + r * stride);
@@ -119,16 +120,16 @@ static void forward_rows(const Problem& s, const ForwardArrays& a, int begin, in
   const int tiles = (rows + ROWS - 1) / ROWS;
   for (int n = 0; n < s.T; ++n) {
     const int t = s.time(n);
-    for (int r = 0; r < rows; ++r) std::copy_n(a.x + s.row(begin + r, t) * s.D, s.D, all.x + r * s.x_stride());
+    for (int r = 0; r < rows; ++r) std::copy_n(a.x + s.row(begin + r, t) * s.D, s.D, all.x + size_t(r) * s.x_stride());
     for (int block = 0; block < blocks; block += BLOCKS)
       for (int tile = 0; tile < tiles; ++tile) {
-        const int row = rows * tile / tiles, many = rows * (tile + 1) / tiles - row;
-        const size_t offset = size_t(row) * stride;
+        const int row = part(rows, tile, tiles), many = part(rows, tile + 1, tiles) - row;
+        const size_t offset = row * stride;
         if (s.all_held(begin + row, many, t)) {  // the padded end of a batch of sentences costs nothing
-          if (block == 0) std::copy_n(all.past + offset, size_t(many) * stride, all.next + offset);
+          if (block == 0) std::copy_n(all.past + offset, many * stride, all.next + offset);
           continue;
         }
-        const Here here{all.x + row * s.x_stride(), all.past + offset, all.next + offset, all.second + offset};
+        const Here here{all.x + size_t(row) * s.x_stride(), all.past + offset, all.next + offset, all.second + offset};
         with_constant<BLOCKS>(std::min(BLOCKS, blocks - block), [&](auto width) {
           with_constant<ROWS>(many, [&](auto height) {
             forward_tile<Cell, PACKED, height(), width()>(s, a, here, t, begin + row, block);

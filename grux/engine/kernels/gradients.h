@@ -11,7 +11,8 @@
 
 struct GradientArrays {
   const float* x;
-  float *d_w_ih, *d_w_hh, *sums;  // [GATES, D, H], [GATES, H, H], [DELTAS, H]: the deltas summed, which are those of biases
+  float *d_w_ih, *d_w_hh;  // [GATES, D, H], [GATES, H, H]
+  float* sums;             // [DELTAS, H]: of the deltas, which are the gradients of the biases
 };
 
 // A task has some rows of the gradients (tiles of inputs, then tiles of the carry) and some blocks of their columns, so
@@ -28,9 +29,8 @@ class Gradients {
   // Tasks for so many cores: the grid whose largest task is smallest.
   void split(int cores) {
     int least = -1;
-    for (int down = 1; down <= cores; ++down) {
-      const int across = cores / down;
-      if (down > tiles() || across > blocks()) continue;
+    for (int down = 1; down <= std::min(cores, tiles()); ++down) {
+      const int across = std::min(cores / down, blocks());
       const int most = ((tiles() + down - 1) / down) * ((blocks() + across - 1) / across);
       if (least < 0 || most <= least) least = most, down_ = down, across_ = across;
     }
@@ -40,8 +40,8 @@ class Gradients {
   // The steps first ... last, whose deltas lie in the chunk.
   void run(int task, int first, int last) const {
     const int row = task / across_, column = task % across_;
-    const int top = tiles() * row / down_, bottom = tiles() * (row + 1) / down_;
-    const int begin = blocks() * column / across_, end = blocks() * (column + 1) / across_;
+    const int top = part(tiles(), row, down_), bottom = part(tiles(), row + 1, down_);
+    const int begin = part(blocks(), column, across_), end = part(blocks(), column + 1, across_);
     std::vector<float> packed(size_t(bottom - top) * DEPTH * R);
     Row rows[DEPTH];
     int many = 0;

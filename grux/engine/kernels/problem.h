@@ -28,8 +28,8 @@ struct Problem {
   }
 };
 
-// What the backward pass needs of each step beside y, [T, B, KEPT, lines of H]: the saved gates and, where there is one,
-// the second carry. Time-major, so that a step writes to one place.
+// What the backward pass needs of each step beside y, [T, B, COUNT, line]: the saved gates and, where there is one, the
+// second carry. Time-major, so that a step writes to one place.
 template <class Cell>
 struct Kept {
   static constexpr int COUNT = Cell::SAVED + Cell::CARRIES - 1, SECOND = Cell::SAVED;

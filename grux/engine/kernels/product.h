@@ -2,6 +2,7 @@
 
 #pragma once
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <type_traits>
 #include <vector>
@@ -12,10 +13,13 @@
 constexpr int blocks_of(int gates) { return gates >= 3 ? 1 : gates == 2 ? 2 : 3; }
 constexpr int rows_of(int gates, int blocks) { return std::max(1, SUMS / (gates * blocks)); }
 
+// Where the i-th of n even parts of a size begins.
+static inline int part(int size, int i, int n) { return int(int64_t(size) * i / n); }
+
 static inline int padded(int n) { return (n + W - 1) / W * W; }
 
-// to[R][N] += left[R][depth] @ right[depth][N vectors]; the numbers of `left` lie at row * row_stride + k * k_stride, the
-// vectors of `right` at k * right_k + n * right_n. The shorter side of the tile stays in registers beside the sums.
+// to[R][N] += left[R][depth] @ right[depth][N vectors]; the numbers of `left` lie at row * row_stride + k * k_stride,
+// the vectors of `right` at k * right_k + n * right_n. The shorter side of the tile stays in registers beside the sums.
 template <int R, int N>
 INLINED static void multiply(
     vec (&to)[R][N], const float* left, size_t row_stride, size_t k_stride, const float* right, int depth,

@@ -105,7 +105,7 @@ static ffi::Error backward(
   if (s.mask) before = steps_before(s), a.before = before.data();
 
   const size_t of_a_step = stride_of_deltas<Cell>(s) * s.B;
-  const int most = int(std::min<size_t>(s.T, std::max<size_t>(1, CHUNK / of_a_step)));
+  const int most = int(std::min<size_t>(s.T, std::max<size_t>(1, CHUNK / std::max<size_t>(1, of_a_step))));
   std::vector<float> deltas(of_a_step * most);
   a.deltas = deltas.data();
   Gradients<Cell> gradients(s, a, g);

@@ -41,7 +41,7 @@ static inline vec kept(vec x) {
   return x;
 }
 
-// x * y + z in one rounding where the machine has it. Written out, and contraction switched off elsewhere: left to itself
+// x * y + z in one rounding where the machine has it. Written out, and contraction switched off elsewhere: by itself
 // the compiler contracts an expression in one way here and in another there, and a row would depend on its neighbours.
 static inline vec fma_of(vec x, vec y, vec z) {
 #if defined(__AVX512F__)

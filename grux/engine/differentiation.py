@@ -1,0 +1,45 @@
+"""How a call is being differentiated, where that can be seen: a custom backward pass serves reverse mode alone."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from jax.interpreters.ad import JVPTracer
+
+from grux.errors import UsageError
+
+
+def refuse_forward_mode(strategy: str, *trees: Any) -> None:
+    """UsageError where values are being differentiated in a way that the strategy's backward pass does not serve.
+
+    Seen are `jvp`, `jacfwd` and derivatives of derivatives around the call itself. A function that was jitted first and
+    differentiated afterwards carries no mark when it is traced; JAX refuses that one in its own words.
+    """
+    for ways in map(differentiations, jax.tree.leaves(trees)):
+        if ways and ways[0] is JVPTracer:
+            raise UsageError(
+                f"strategy={strategy} has a backward pass of its own, which forward-mode differentiation (jvp, jacfwd) "
+                "cannot use; choose strategy=sequential."
+            )
+        if strategy == "native" and len(ways) > 1:
+            raise UsageError(
+                "strategy=native gives first derivatives only; choose strategy=gated or strategy=sequential for the "
+                "derivative of a derivative."
+            )
+
+
+def order(*trees: Any) -> int:
+    """The highest derivative that is being taken of any value, as far as can be seen."""
+    return max((len(differentiations(leaf)) for leaf in jax.tree.leaves(trees)), default=0)
+
+
+def differentiations(value: Any) -> list[type]:
+    """The kinds of differentiation around a value, innermost first; batching in between does not count."""
+    return list(_differentiations(value))
+
+
+def _differentiations(value: Any) -> Iterator[type]:
+    while isinstance(value, jax.core.Tracer):
+        if hasattr(value, "primal"):
+            yield type(value)
+        value = getattr(value, "primal", getattr(value, "val", None))
