@@ -15,6 +15,7 @@ from grux.config import build
 from grux.counting.model import count
 from grux.data.base import Dataset
 from grux.data.batching import check_batch_size, steps_per_epoch
+from grux.engine.kernels import build as kernels
 from grux.errors import Interrupted, OutOfMemory
 from grux.folder import RunFolder, now
 from grux.results.record import storage_error, write_atomic, write_json
@@ -173,6 +174,7 @@ def _run(
                 dataset=dataset,
                 task=task,
                 counts=counts,
+                kernels=kernels.state(),
                 axis=axis,
                 programs=programs,
                 state=state,

@@ -33,6 +33,7 @@ PROGRAMS: dict[str, tuple[type, dict[str, Any], Strategy]] = {
     "sequential": (MinGRUCell, {"space": "log"}, "sequential"),
     "associative, log": (MinGRUCell, {"space": "log"}, "associative"),
     "chunked, log": (MinGRUCell, {"space": "log"}, "chunked"),
+    "linear, plain": (MinGRUCell, {"space": "plain"}, "linear"),
     "associative, plain": (MinGRUCell, {"space": "plain"}, "associative"),
 }
 

@@ -62,6 +62,7 @@ def test_the_record_is_whole(finished):
     assert record["commit"] is None or len(record["commit"]) == 40
     assert record["data"] == {} and record["artifacts"] == {} and record["data_notes"] == []
     device = record["device"]
+    assert device["kernels"]
     assert device["platform"] == "cpu" and device["count"] >= 1 and device["cores"] >= 1 and device["kind"]
     assert record["seed_strategy"] == "shard" and record["created"].endswith("Z")
 

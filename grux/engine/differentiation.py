@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+from jax.core import Tracer
 from jax.interpreters.ad import JVPTracer
 
 from grux.errors import UsageError
@@ -39,7 +40,7 @@ def differentiations(value: Any) -> list[type]:
 
 
 def _differentiations(value: Any) -> Iterator[type]:
-    while isinstance(value, jax.core.Tracer):
+    while isinstance(value, Tracer):
         if hasattr(value, "primal"):
             yield type(value)
         value = getattr(value, "primal", getattr(value, "val", None))

@@ -7,7 +7,6 @@ import jax
 from grux import provenance
 from grux.data.base import Dataset
 from grux.data.batching import steps_per_epoch
-from grux.engine.kernels import build
 from grux.results.record import RECORD_FORMAT
 from grux.tasks.base import Task
 from grux.training.loop import Position
@@ -29,6 +28,7 @@ def make_record(
     dataset: Dataset,
     task: Task,
     counts: dict[str, Any],
+    kernels: str,
     axis: SeedAxis,
     programs: Programs,
     state: TrainState,
@@ -82,5 +82,5 @@ def make_record(
         "data": dataset.files,
         "data_notes": list(dataset.notes),
         "artifacts": dataset.artifact_hashes,
-        "device": {**provenance.device(jax.local_devices(), provenance.available_cores()), "kernels": build.state()},
+        "device": {**provenance.device(jax.local_devices(), provenance.available_cores()), "kernels": kernels},
     }
