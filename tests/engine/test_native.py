@@ -62,17 +62,17 @@ def in_float64(cell, x, mask, reverse):
 
 @needs_kernels
 @pytest.mark.parametrize(
-    "shape",
+    ("shape", "masked"),
     [
-        (1, 1, 1, 1),
-        (3, 6, 4, 5),
-        (9, 3, 2, 16),
-        (17, 4, 3, 50),
-        (2, 3, 9, 32),  # few rows and steps: the weights are taken as they are
-        (33, 40, 20, 200),  # more than one chunk of time
+        ((1, 1, 1, 1), False),
+        ((3, 6, 4, 5), True),
+        ((9, 3, 2, 16), False),
+        ((17, 4, 3, 50), True),
+        ((2, 3, 9, 32), True),  # few rows and steps: the weights are taken as they are
+        ((33, 40, 20, 200), False),  # more than one chunk of time
+        ((33, 40, 20, 200), True),
     ],
 )
-@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_values_and_gradients_are_those_of_sequential_in_float64(name, masked, shape):
     rows, steps, inputs, width = shape

@@ -26,7 +26,7 @@ def test_padding_changes_neither_outputs_nor_the_final_carry(name):
     y, carry = f(x, mask=mask)
     junk = jnp.where(mask[..., None], x, 1e3)
     close((y, carry), f(junk, mask=mask))
-    for row, length in enumerate([8, 5, 1]):
+    for row, length in ((1, 5), (2, 1)):
         alone_y, alone_carry = f(x[row : row + 1, :length])
         close(y[row, :length], alone_y[0])
         assert (np.asarray(y[row, length:]) == 0).all()
