@@ -2,10 +2,13 @@
 
 import re
 
+import pytest
 from support import ROOT
 
 
-def test_the_snippet_for_ones_own_code_runs():
+def test_the_snippet_for_ones_own_code_runs(tmp_path, monkeypatch):
+    pytest.importorskip("safetensors")
+    monkeypatch.chdir(tmp_path)
     (block,) = re.findall(r"## In your own code.*?```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     names: dict = {}
     exec(compile(block, "README.md", "exec"), names)

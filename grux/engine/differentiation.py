@@ -19,8 +19,8 @@ def refuse_forward_mode(strategy: str, *trees: Any) -> None:
     for ways in map(differentiations, jax.tree.leaves(trees)):
         if ways and ways[0] is JVPTracer:
             raise UsageError(
-                f"strategy={strategy} has a backward pass of its own, which forward-mode differentiation (jvp, jacfwd) "
-                "cannot use; choose strategy=sequential."
+                f"this layer runs by strategy={strategy}, whose own backward pass forward-mode differentiation (jvp, "
+                "jacfwd) cannot use; choose strategy=sequential for the layer."
             )
         if strategy == "native" and len(ways) > 1:
             raise UsageError(

@@ -14,7 +14,7 @@ strategy walks through time:
 
 import functools
 import logging
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -120,6 +120,8 @@ def check(cell: Cell, x: Any, mask: Any, carry: Any) -> None:
 def choose(cell: Cell | type[Cell], strategy: Strategy) -> Strategy:
     """The strategy that `auto` stands for, `auto` where only a call can tell; refuses one that cannot run the cell."""
     kind = cell if isinstance(cell, type) else type(cell)
+    if strategy not in get_args(Strategy):
+        raise UsageError(f"strategy={strategy} is none of {', '.join(get_args(Strategy))}; choose one of them.")
     if strategy == "auto":
         if kind in KERNELS:
             return "auto"

@@ -33,6 +33,8 @@ class Recurrent(Layer):
         initial_state: Literal["zeros", "learned"] = "zeros",
         rngs: nnx.Rngs,
     ):
+        if initial_state not in ("zeros", "learned"):
+            raise UsageError(f"initial_state={initial_state} is none of zeros, learned; choose one of them.")
         self.cell = cell(in_features=in_features, features=features, rngs=rngs)
         self.in_features = in_features
         self.out_features = features
