@@ -151,13 +151,10 @@ def _check_strategy(node: dict[str, Any], group: str, path: str, plugins: tuple[
         cell, path = cell["cell"], f"{path}.cell"
         kind = resolve(cell["_target_"], group, f"{path}._target_", plugins)
     from grux.cells.base import Cell
-    from grux.engine.kernels.build import problem
     from grux.engine.run import choose
 
     if inspect.isclass(kind) and issubclass(kind, Cell):
         choose(kind, node["strategy"])
-        if node["strategy"] == "native" and (missing := problem()):
-            raise UsageError(f"{path.removesuffix('.cell')}.strategy=native cannot run here: {missing}")
 
 
 def _check_argument(value: Any, annotation: Any, group: str, path: str, plugins: tuple[str, ...]) -> None:

@@ -1,22 +1,20 @@
 """How a call is being differentiated, where that can be seen: a custom backward pass serves reverse mode alone."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import jax
 from jax.core import Tracer
 from jax.interpreters.ad import JVPTracer
 
 from grux.errors import UsageError
 
 
-def refuse_forward_mode(strategy: str, *trees: Any) -> None:
+def refuse_forward_mode(strategy: str, values: list[Any]) -> None:
     """UsageError where values are being differentiated in a way that the strategy's backward pass does not serve.
 
     Seen are `jvp`, `jacfwd` and derivatives of derivatives around the call itself. A function that was jitted first and
     differentiated afterwards carries no mark when it is traced; JAX refuses that one in its own words.
     """
-    for ways in map(differentiations, jax.tree.leaves(trees)):
+    for ways in map(_differentiations, values):
         if ways and ways[0] is JVPTracer:
             raise UsageError(
                 f"this layer runs by strategy={strategy}, whose own backward pass forward-mode differentiation (jvp, "
@@ -29,18 +27,16 @@ def refuse_forward_mode(strategy: str, *trees: Any) -> None:
             )
 
 
-def order(*trees: Any) -> int:
+def order(values: list[Any]) -> int:
     """The highest derivative that is being taken of any value, as far as can be seen."""
-    return max((len(differentiations(leaf)) for leaf in jax.tree.leaves(trees)), default=0)
+    return max(len(_differentiations(value)) for value in values)
 
 
-def differentiations(value: Any) -> list[type]:
+def _differentiations(value: Any) -> list[type]:
     """The kinds of differentiation around a value, innermost first; batching in between does not count."""
-    return list(_differentiations(value))
-
-
-def _differentiations(value: Any) -> Iterator[type]:
+    found = []
     while isinstance(value, Tracer):
         if hasattr(value, "primal"):
-            yield type(value)
+            found.append(type(value))
         value = getattr(value, "primal", getattr(value, "val", None))
+    return found

@@ -10,7 +10,6 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from grux.cells.base import Carry, Cell, GatedCell
 from grux.cells.elman import ElmanCell
@@ -30,11 +29,11 @@ KERNELS: dict[type[Cell], tuple[str, int, tuple[int, ...], tuple[int, ...]]] = {
 LINE = 16  # floats in a cache line
 
 
-def why_not_native(cell: Cell, x: Array, carry: Carry) -> str | None:
-    """What keeps this call from the kernels, in a sentence; None where nothing does but that they may be missing."""
+def why_not_native(cell: Cell, values: list[Array]) -> str | None:
+    """What keeps a call with these weights, input and carry from the kernels; None if only their absence could."""
     if not isinstance(cell, GatedCell) or type(cell) not in KERNELS:
         return f"there is no kernel for {type(cell).__name__}."
-    types = {str(a.dtype) for a in jax.tree.leaves((x, carry, nnx.state(cell)))}
+    types = {str(a.dtype) for a in values}
     if types != {"float32"}:
         return f"its kernels are for float32 and this is {' and '.join(sorted(types - {'float32'}))}."
     if jax.default_backend() != "cpu":

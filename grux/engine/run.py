@@ -68,10 +68,11 @@ def run(
     chosen = choose(cell, strategy)
     if 0 in x.shape[:2]:
         return jnp.zeros((*x.shape[:2], cell.features), x.dtype), carry
+    values = jax.tree.leaves((nnx.state(cell), x, carry))
     if chosen in ("auto", "native"):
-        chosen = _native_or_gated(cell, x, carry, asked=chosen == "native")
+        chosen = _native_or_gated(cell, values, asked=chosen == "native")
     if chosen != "sequential":
-        refuse_forward_mode(chosen, nnx.state(cell), x, carry)
+        refuse_forward_mode(chosen, values)
     if chosen == "native":
         assert isinstance(cell, GatedCell)
         return native(cell, x, carry, mask, reverse)
@@ -96,9 +97,10 @@ def run(
 
 def check(cell: Cell, x: Any, mask: Any, carry: Any) -> None:
     """UsageError for arrays that are no input of the cell; nothing behind this door looks again."""
-    wanted = f"[batch, time, {cell.in_features}]"
     if x.ndim != 3 or x.shape[2] != cell.in_features:
-        raise UsageError(f"x has the shape {list(x.shape)} and the cell takes {wanted}; give it that.")
+        raise UsageError(
+            f"x has the shape {list(x.shape)} and the cell takes [batch, time, {cell.in_features}]; give it that."
+        )
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise UsageError(f"x is of type {x.dtype} and cells take floats; convert it, or look it up in an embedding.")
     if mask is not None and (mask.shape != x.shape[:2] or mask.dtype != jnp.bool_):
@@ -126,7 +128,7 @@ def choose(cell: Cell | type[Cell], strategy: Strategy) -> Strategy:
         if kind in KERNELS:
             return "auto"
         if issubclass(kind, LinearCell):
-            # log2 T passes are more work (scripts/benchmark_linear.py): for chips with room to spare.
+            # log2 T passes are more work (experiments/linear_scan): for chips with room to spare.
             return "linear" if jax.default_backend() == "cpu" else "associative"
         return "gated" if issubclass(kind, GatedCell) else "sequential"
     if strategy in NEEDS and not issubclass(kind, NEEDS[strategy][0]):
@@ -134,22 +136,26 @@ def choose(cell: Cell | type[Cell], strategy: Strategy) -> Strategy:
             f"strategy={strategy} needs a cell that {NEEDS[strategy][1]}, and {kind.__name__} is not; "
             "choose strategy=sequential or strategy=auto."
         )
+    if strategy == "native" and (missing := problem()):
+        raise _no_native(missing)
     return strategy
 
 
-def _native_or_gated(cell: Cell, x: Array, carry: Carry, *, asked: bool) -> Strategy:
+def _native_or_gated(cell: Cell, values: list[Array], *, asked: bool) -> Strategy:
     """Only in a call are the platform, the type of the numbers and what is asked of them known."""
-    refusal = why_not_native(cell, x, carry)
-    if not asked and (refusal or order(nnx.state(cell), x, carry) > 1):
+    refusal = why_not_native(cell, values)
+    if not asked and (refusal or order(values) > 1):
         return "gated"
-    missing = None if refusal else problem()
-    if asked and (refusal or missing):
-        raise UsageError(
-            f"strategy=native cannot run here: {refusal or missing} Choose strategy=gated or strategy=auto."
-        )
+    if asked and refusal:
+        raise _no_native(refusal)
+    missing = problem()
     if missing:
         _say_once(f"{missing} Until then recurrent layers run by strategy=gated, which is slower.")
     return "gated" if missing else "native"
+
+
+def _no_native(reason: str) -> UsageError:
+    return UsageError(f"strategy=native cannot run here: {reason} Choose strategy=gated or strategy=auto.")
 
 
 @functools.cache

@@ -78,10 +78,10 @@ def problem() -> str | None:
 
 
 def state() -> str:
-    """What this process did with the CPU kernels, for a record: a run with them and one without differ in speed."""
+    """Whether this process has the CPU kernels, for a record: a run with them and one without differ in speed."""
     if not problem.cache_info().currsize:
         return "not asked for"
-    return problem() or "used"
+    return problem() or "at hand"
 
 
 def _flags() -> list[str]:
