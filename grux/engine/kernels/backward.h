@@ -7,6 +7,7 @@
 
 #include "forward.h"
 #include "lanes.h"
+#include "parts.h"
 #include "problem.h"
 #include "product.h"
 

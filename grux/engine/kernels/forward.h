@@ -2,10 +2,10 @@
 
 #pragma once
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "lanes.h"
+#include "parts.h"
 #include "problem.h"
 #include "product.h"
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backward.h"
+#include "parts.h"
 #include "problem.h"
 #include "product.h"
 
@@ -20,14 +21,11 @@ struct GradientArrays {
 template <class Cell>
 class Gradients {
  public:
-  Gradients(const Problem& s, const BackwardArrays& a, const GradientArrays& g) : s_(s), a_(a), g_(g) {
+  // Tasks for so many cores: the grid whose largest task is smallest.
+  Gradients(const Problem& s, const BackwardArrays& a, const GradientArrays& g, int cores) : s_(s), a_(a), g_(g) {
     std::fill_n(g.d_w_ih, size_t(G) * s.D * s.H, 0.0f);
     std::fill_n(g.d_w_hh, size_t(G) * s.H * s.H, 0.0f);
     std::fill_n(g.sums, size_t(Cell::DELTAS) * s.H, 0.0f);
-  }
-
-  // Tasks for so many cores: the grid whose largest task is smallest.
-  void split(int cores) {
     int least = -1;
     for (int down = 1; down <= std::min(cores, tiles()); ++down) {
       const int across = std::min(cores / down, blocks());

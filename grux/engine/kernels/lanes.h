@@ -33,18 +33,11 @@ struct Lanes {
   }
 };
 
-// A NaN stays a NaN.
-template <int Q>
-INLINED static Lanes<Q> clamp(Lanes<Q> x, float low, float high) {
-  for (int q = 0; q < Q; ++q) x.at[q] = at_most(spread(high), at_least(spread(low), x.at[q]));
-  return x;
-}
-
 // To about 1 unit in the last place; coefficients of Moshier's Cephes library (expf).
 template <int Q>
 INLINED static Lanes<Q> exp_of(Lanes<Q> x) {
   using L = Lanes<Q>;
-  x = clamp(x, -87.0f, 88.0f);
+  for (int q = 0; q < Q; ++q) x.at[q] = within(spread(-87.0f), spread(88.0f), x.at[q]);
   const L shift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
   const L shifted = fma_of(x, L(1.44269504088896341f), shift);
   const L n = shifted - shift;

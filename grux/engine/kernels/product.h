@@ -2,7 +2,6 @@
 
 #pragma once
 #include <algorithm>
-#include <cstdint>
 #include <cstring>
 #include <type_traits>
 #include <vector>
@@ -12,9 +11,6 @@
 // Column blocks of W that one tile covers, so that its sums fill the registers whatever the number of gates.
 constexpr int blocks_of(int gates) { return gates >= 3 ? 1 : gates == 2 ? 2 : 3; }
 constexpr int rows_of(int gates, int blocks) { return std::max(1, SUMS / (gates * blocks)); }
-
-// Where the i-th of n even parts of a size begins.
-static inline int part(int size, int i, int n) { return int(int64_t(size) * i / n); }
 
 static inline int padded(int n) { return (n + W - 1) / W * W; }
 

@@ -108,9 +108,8 @@ static ffi::Error backward(
   const int most = int(std::min<size_t>(s.T, std::max<size_t>(1, CHUNK / std::max<size_t>(1, of_a_step))));
   std::vector<float> deltas(of_a_step * most);
   a.deltas = deltas.data();
-  Gradients<Cell> gradients(s, a, g);
   const int threads = s.few() ? 1 : int(cores);  // waking another takes longer than few rows
-  gradients.split(threads);
+  const Gradients<Cell> gradients(s, a, g, threads);
   for (int end = s.T; end > 0;) {
     const int first = std::max(0, end - most), last = end - 1;
     over(pool, s.B, threads, [&](int begin, int stop) { backward_rows<Cell>(s, a, first, last, begin, stop); });

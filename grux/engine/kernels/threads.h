@@ -6,6 +6,7 @@
 #include <memory>
 #include <thread>
 
+#include "parts.h"
 #include "xla/ffi/api/ffi.h"
 
 // Threads that work for a kernel at this moment, over all calls: several devices may share the cores.
@@ -40,7 +41,5 @@ static void in_parallel(xla::ffi::ThreadPool& pool, int tasks, int cores, const 
 template <class F>
 static void over(xla::ffi::ThreadPool& pool, int size, int cores, const F& f) {
   const int tasks = std::max(1, std::min(cores, size));
-  in_parallel(pool, tasks, cores, [&](int i) {
-    f(int(int64_t(size) * i / tasks), int(int64_t(size) * (i + 1) / tasks));
-  });
+  in_parallel(pool, tasks, cores, [&](int i) { f(part(size, i, tasks), part(size, i + 1, tasks)); });
 }

@@ -55,23 +55,14 @@ static inline vec fma_of(vec x, vec y, vec z) {
 #endif
 }
 
-// x where it is not below (above) the bound, and where it is NaN: the instructions give their second operand then.
-static inline vec at_least(vec low, vec x) {
+// x between two bounds. A NaN stays a NaN: the instructions give their second operand then.
+static inline vec within(vec low, vec high, vec x) {
 #if defined(__AVX512F__)
-  return (vec)_mm512_max_ps((__m512)low, (__m512)x);
+  return (vec)_mm512_min_ps((__m512)high, _mm512_max_ps((__m512)low, (__m512)x));
 #elif defined(__AVX__)
-  return (vec)_mm256_max_ps((__m256)low, (__m256)x);
+  return (vec)_mm256_min_ps((__m256)high, _mm256_max_ps((__m256)low, (__m256)x));
 #else
-  return x < low ? low : x;
-#endif
-}
-
-static inline vec at_most(vec high, vec x) {
-#if defined(__AVX512F__)
-  return (vec)_mm512_min_ps((__m512)high, (__m512)x);
-#elif defined(__AVX__)
-  return (vec)_mm256_min_ps((__m256)high, (__m256)x);
-#else
+  x = x < low ? low : x;
   return x > high ? high : x;
 #endif
 }
