@@ -3,6 +3,7 @@
 The environment is set here, before anything imports JAX, so that processes started by tests inherit it.
 """
 
+import importlib.metadata
 import os
 import shutil
 import socket
@@ -18,6 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_NUM_CPU_DEVICES"] = "2"  # enough to see seeds sharded over devices
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
+# Most of the time goes into compiling programs that then run for milliseconds: these flags halve it. XLA_FLAGS= in the
+# environment tests what users run. A flag that XLA does not know ends the process, and only jaxlib 0.10 has the second.
+_QUICK = ["--xla_cpu_parallel_codegen_split_count=1"]
+if importlib.metadata.version("jaxlib").startswith("0.10."):
+    _QUICK.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(_QUICK))
 # Compiled programs are shared by the workers and processes of one test session, and by nothing else. A worker of
 # pytest-xdist inherits the folder of the process that started it.
 if "GRUX_TESTS_FOLDER" not in os.environ:
@@ -38,6 +45,8 @@ if _mirror.is_dir():
 
 # Where signatures carry shapes. Host code (data, results, config) is tested with doubles and wrong types on purpose.
 CHECKED = [f"grux.{room}" for room in ("cells", "engine", "layers", "models", "tasks", "training.step", "counting")]
+
+ROOMS_OF_EQUATIONS = ("cells", "engine", "interop", "layers", "models", "tasks", "counting")
 
 
 def _check_types_at_run_time() -> None:
@@ -103,6 +112,15 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", connect_here)
     monkeypatch.setattr(socket, "getaddrinfo", look_up_here)
+
+
+@pytest.fixture(autouse=True)
+def quick_compilation(request: pytest.FixtureRequest) -> None:
+    """Where equations are tested, each on few numbers, a program runs for less time than it takes to optimise."""
+    import jax
+
+    room = request.path.relative_to(ROOT / "tests").parts[0]
+    jax.config.update("jax_disable_most_optimizations", room in ROOMS_OF_EQUATIONS)
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,11 @@ def check_nodes(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
         _resolve_all(config[group], group, group, plugins)
     for group in GROUPS:
         _check_node(config[group], group, group, plugins)
+    dtype = config["model"].get("dtype", "float32")
+    if config["arch"].get("strategy") == "native" and dtype != "float32":
+        raise UsageError(
+            f"arch.strategy=native computes in float32 and model.dtype={dtype} was asked for; choose arch.strategy=gated."
+        )
 
 
 def check_pair(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:

@@ -104,6 +104,7 @@ CONFIGS = [
     ("--config-dir=nada", "--config-dir nada is not a folder"),
     ("--config-dir", "expected one argument"),
     ("arch=gru_reset_before arch.strategy=gated", "GRUResetBeforeCell is not"),
+    ("arch.strategy=native model.dtype=bfloat16", "computes in float32"),
     ("--cfg job -m", "Only one of"),
     ("-m arch=gru,lstn", "in the job arch=lstn: arch=lstn is unknown"),
     ("-m seeds=1,0", "in the job seeds=0"),
