@@ -19,7 +19,7 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument("--columns", default="data", metavar="KEY", help="a column for each (default: %(default)s)")
     made.add_argument("--split", default="test", help="test, validation, or a further test set (default: %(default)s)")
     made.add_argument("--metric", help="default: the primary metric of each task")
-    made.add_argument("--format", default="text", choices=["text", "markdown", "latex", "csv"])
+    made.add_argument("--format", default="text", choices=["text", "markdown", "latex", "csv", "html"])
     given = made.parse_args(arguments)
 
     from grux.results.render import render

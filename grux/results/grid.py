@@ -12,13 +12,17 @@ LONGEST_NAME = 48
 
 @dataclass(frozen=True)
 class Item:
-    """One place of the grid: `text` (bold if best), what follows it, letters of footnotes; `quiet` marks a baseline."""
+    """One place of the grid: `text` (bold if best), what follows it, letters of footnotes; `quiet` marks a baseline.
+
+    `value` is the number behind the text, unrounded and in the unit of the text; None for a word.
+    """
 
     text: str = ""
     tail: str = ""
     notes: tuple[str, ...] = ()
     best: bool = False
     quiet: bool = False
+    value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,12 @@ def make_grid(table: Table) -> Grid:
         for row in table.rows
     ]
     extras = {"parameters": [_parameters(row) for row in table.rows], "seconds": [_seconds(row) for row in table.rows]}
-    for name, texts in extras.items():
-        if any(texts):
+    for name, found in extras.items():
+        if any(item.text for item in found):
             head.append(Item(name))
             units.append(Item())
-            for items, text in zip(body, texts, strict=True):
-                items.append(Item(text))
+            for items, item in zip(body, found, strict=True):
+                items.append(item)
     if table.transposed:
         first, *rest = zip(head, units, *body, strict=True)
         names = (table.columns_key, "metric", *(item.text for item in first[2:]))
@@ -76,13 +80,15 @@ def _item(row: Row, cell: Cell, line: Line, most: int) -> Item:
         tail += f" ± {line.unit.number(cell.summary.half_width)}"
     if not row.baseline and cell.summary.n != most:
         tail += f" (n={cell.summary.n})"
-    return Item(line.unit.number(cell.summary.mean), tail, cell.notes, cell.best)
+    mean = cell.summary.mean
+    return Item(line.unit.number(mean), tail, cell.notes, cell.best, value=mean * line.unit.scale)
 
 
-def _parameters(row: Row) -> str:
+def _parameters(row: Row) -> Item:
     counts = [short_count(count) for count in row.parameters]
-    return "" if not counts else counts[0] if counts[0] == counts[-1] else f"{counts[0]}–{counts[-1]}"
+    text = "" if not counts else counts[0] if counts[0] == counts[-1] else f"{counts[0]}–{counts[-1]}"
+    return Item(text, value=row.parameters[-1] if counts else None)
 
 
-def _seconds(row: Row) -> str:
-    return "" if row.seconds is None else short_seconds(row.seconds)
+def _seconds(row: Row) -> Item:
+    return Item() if row.seconds is None else Item(short_seconds(row.seconds), value=row.seconds)

@@ -1,4 +1,4 @@
-"""A table as text for a terminal or pipe, as GitHub Markdown, as LaTeX (booktabs), or as CSV with every digit."""
+"""A table as text for a terminal or pipe, as GitHub Markdown, LaTeX (booktabs), CSV with every digit, or HTML."""
 
 import csv
 import io
@@ -8,15 +8,16 @@ from typing import Any
 from grux.errors import UsageError
 from grux.results.contents import Table
 from grux.results.grid import Grid, Item, make_grid, printable
+from grux.results.html import html_page
 
-FORMATS = ("text", "markdown", "latex", "csv")
+FORMATS = ("text", "markdown", "latex", "csv", "html")
 
 BEST = " Best mean in bold."
 
 
 def render(table: Table, format: str = "text") -> str:
     """The table in one of `FORMATS`, no newline at its end. Names are escaped; no format can be broken by one."""
-    drawers = {"text": _text, "markdown": _markdown, "latex": _latex, "csv": _csv}
+    drawers = {"text": _text, "markdown": _markdown, "latex": _latex, "csv": _csv, "html": _html}
     if format not in drawers:
         raise UsageError(f"--format {format} is not known; choose one of {', '.join(FORMATS)}.")
     return drawers[format](table)
@@ -28,6 +29,10 @@ def _notes(table: Table) -> list[tuple[str, str]]:
 
 def _any_best(table: Table) -> bool:
     return any(cell.best for row in table.rows for cell in row.cells)
+
+
+def _html(table: Table) -> str:
+    return html_page(table, BEST if _any_best(table) else "")
 
 
 # Text

@@ -130,8 +130,8 @@ def test_styles_only_on_a_terminal(tmp_path, monkeypatch):
 
 def test_unknown_format(tmp_path):
     write_run(tmp_path)
-    with pytest.raises(UsageError, match="text, markdown, latex, csv"):
-        render(table_of(tmp_path), "html")
+    with pytest.raises(UsageError, match="text, markdown, latex, csv, html"):
+        render(table_of(tmp_path), "pdf")
 
 
 @pytest.mark.parametrize(
