@@ -57,14 +57,14 @@ def test_sign_flips_are_all_counted(differences):
 
 
 def test_hedges_factor():
-    # The approximation that Hedges gives beside the exact one, 1 - 3 / (4 m - 1), differs by less than 0.007 from m = 2.
+    # The approximation that Hedges gives beside the exact one is 1 - 3 / (4 m - 1).
     for degrees in range(2, 50):
         assert hedges(degrees) == pytest.approx(1 - 3 / (4 * degrees - 1), abs=0.008)
     assert hedges(1) == 0.0
 
 
 def test_holm_on_benjamini_and_hochbergs_data():
-    # Benjamini and Hochberg 1995, section 4.1: 15 comparisons; controlling the familywise error rate at 5 % leaves three.
+    # Benjamini and Hochberg 1995, section 4.1: of 15 comparisons, familywise error rate 5 %, three are left.
     p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528]
     p += [0.7590, 1.0000]
     assert [value <= 0.05 for value in holm(p)] == [True] * 3 + [False] * 12

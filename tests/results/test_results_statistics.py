@@ -1,4 +1,4 @@
-"""Intervals: Student's against scipy and his own paper, BCa against Efron and Tibshirani's book, and what they cover."""
+"""Intervals: Student's against scipy and his paper, BCa against Efron and Tibshirani's book, and what they cover."""
 
 import math
 
