@@ -4,7 +4,8 @@ import pytest
 
 from grux.nearest import nearest_keys
 
-KEYS = ["arch", "arch.strategy", "arch.cell.input_init", "model", "model.features", "seed_strategy", "seeds", "steps"]
+KEYS = ["arch", "arch.strategy", "arch.cell.input_init", "model", "model.features", "seed_strategy", "seeds"]
+KEYS += ["steps", "a_strategy"]
 
 
 @pytest.mark.parametrize(
