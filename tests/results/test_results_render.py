@@ -123,15 +123,15 @@ def test_styles_only_on_a_terminal(tmp_path, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     styled = render(table)
-    assert "\x1b[1;32m79.6" in styled and "Best mean in bold" in styled
+    assert "\x1b[1;32m79.6" in styled and "Bold: best mean" in styled
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[1m79.6" in render(table)
 
 
 def test_unknown_format(tmp_path):
     write_run(tmp_path)
-    with pytest.raises(UsageError, match="text, markdown, latex, csv"):
-        render(table_of(tmp_path), "html")
+    with pytest.raises(UsageError, match="text, markdown, latex, csv, html"):
+        render(table_of(tmp_path), "pdf")
 
 
 @pytest.mark.parametrize(
