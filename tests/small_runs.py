@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from grux.commands.jobs import prepare
+from grux.launch.jobs import prepare
 from grux.config import build, compose
 from grux.data.base import Dataset
 from grux.tasks.base import Task

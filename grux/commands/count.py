@@ -5,13 +5,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from grux.commands.jobs import expanded, named_job
 from grux.commands.loggers import only_our_warnings
 from grux.commands.words import Parser
 from grux.config import Composed, build, check_nodes, check_pair, check_settings, compose
 from grux.config.complaints import nearest
 from grux.data.base import Dataset
 from grux.errors import UsageError
+from grux.launch.jobs import expanded, named_job
 
 EPILOG = """\
 Examples:

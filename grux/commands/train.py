@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from grux.commands.closing import closing_line
-from grux.commands.jobs import Job, check_storage, expanded, named_job, prepare
 from grux.commands.loggers import only_our_warnings
 from grux.commands.words import Parser
 from grux.config.check import check_nodes, check_pair
 from grux.config.compose import ROOT, compose_raw, configs_folder, user_folder
 from grux.errors import Interrupted, UsageError
+from grux.launch import fence
+from grux.launch.jobs import Job, check_storage, expanded, named_job, prepare
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -40,6 +41,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _jobs(overrides: list[str], config_dir: str | None, *, multirun: bool) -> list[Job]:
     each, plugins = expanded(overrides, config_dir=config_dir, multirun=multirun)
+    if len(each) > 1:
+        fence.refuse_below_a_launcher()
     jobs: dict[tuple[str, Path], Job] = {}
     for job_overrides in each:
         with named_job(job_overrides if len(each) > 1 else None):

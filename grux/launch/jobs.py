@@ -16,7 +16,9 @@ from grux.config.identity import run_id
 from grux.errors import GruxError, StorageError, UsageError
 from grux.results.record import Run, read_run, storage_error
 
-FILES_OF_A_RUN = {"config.yaml", "metrics.jsonl", "status.json", "result.json", "checkpoints", "lock"}
+LOG = "log.txt"
+"""What a job that was started by a launcher prints, attempt after attempt."""
+FILES_OF_A_RUN = {"config.yaml", "metrics.jsonl", "status.json", "result.json", "checkpoints", "lock", LOG}
 """One of them makes a folder that of a run, whatever else lies in it."""
 
 
@@ -29,6 +31,9 @@ class Job:
     run_id: str
     folder: Path
     done: bool
+    overrides: tuple[str, ...] = ()
+    """The words of the command line that this was composed from."""
+    config_dir: str | None = None
 
     @property
     def title(self) -> str:
@@ -42,9 +47,13 @@ def expanded(
 
     A sweep is expanded where `multirun` or an experiment file asks for it.
     """
+    mode = None
     for override in overrides:
-        if override.lstrip("+~").startswith("hydra"):
+        if override in ("hydra.mode=RUN", "hydra.mode=MULTIRUN"):
+            mode = override.partition("=")[2]
+        elif override.lstrip("+~").startswith("hydra"):
             raise UsageError(f"{override}: grux runs the jobs itself and reads nothing of hydra.*; leave it out.")
+    overrides = [o for o in overrides if not o.startswith("hydra.mode=")]
     plugins = plugins_of(overrides)
     if plugins:
         sys.path.append(os.getcwd())  # a console script does not look there, and the user has asked for it
@@ -54,7 +63,8 @@ def expanded(
     # An experiment file may carry its grid; it alone is composed to see it, since the rest may be a grid itself.
     experiment = [o for o in overrides if o.startswith("experiment=") and "," not in o and "(" not in o]
     declared = compose(experiment, config_dir=config_dir) if experiment else None
-    if not (multirun or (declared and declared.multirun)):
+    multirun = multirun or bool(declared and declared.multirun)
+    if not (mode == "MULTIRUN" or (multirun and mode != "RUN")):
         return [list(overrides)], plugins
     return expand(overrides, config_dir=config_dir, sweep=declared.sweep if declared else {}), plugins
 
@@ -78,7 +88,7 @@ def prepare(overrides: Sequence[str], *, config_dir: str | None = None, plugins:
     name = run_id(config, composed.choices)
     base = Path(config["run_dir"]) if config["run_dir"] else Path(config["runs"]) / config["group"] / name
     folder, done = _place(base, name, force=config["force"])
-    return Job(config, composed.choices, name, folder, done)
+    return Job(config, composed.choices, name, folder, done, tuple(overrides), config_dir)
 
 
 def _place(base: Path, name: str, *, force: bool) -> tuple[Path, bool]:
