@@ -1,11 +1,15 @@
 """The plain command line of one job: what a user could type, what a child process, Slurm and Ray run."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 
 from grux.launch.fence import below
 from grux.launch.jobs import Job
+
+WORDS = ("null", "true", "false", "nan", "inf", "-inf", "none", "off", "no", "on", "yes")
+"""What stands for something else where it is not quoted."""
 
 
 def plain_command(job: Job) -> list[str]:
@@ -26,6 +30,8 @@ def python() -> list[str]:
 
 def quoted(text: str) -> str:
     """The text as a value that Hydra's grammar reads as it stands, whatever is in it."""
+    if re.fullmatch(r"[\w./-]*[a-zA-Z./-][\w./-]*", text, re.ASCII) and text.lower() not in WORDS:
+        return text
     from hydra.core.override_parser.types import Quote, QuotedString
 
     return QuotedString(text=text, quote=Quote.single).with_quotes()

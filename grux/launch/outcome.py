@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from grux.errors import Interrupted, OutOfMemory, UsageError
+from grux.errors import GruxError, Interrupted, OutOfMemory, UsageError
 from grux.folder import living_owner, note_end
 from grux.launch.jobs import LOG, Job
 from grux.results.record import Run, read_run
@@ -44,7 +44,7 @@ class End:
     """What is known of a process that ended."""
 
     code: int | None
-    """Its exit code, negative for a signal; None where nobody knows."""
+    """Its exit code, negative for a signal; None while it runs."""
     asked: Literal["stop", "time", "memory"] | None = None
     """Why it was asked to stop, or was killed, by us."""
     detail: str = ""
@@ -77,6 +77,22 @@ def already(job: Job) -> Outcome | None:
 def busy(job: Job, owner: dict[str, Any], *, seconds: float = 0.0, attempts: int = 0) -> Outcome:
     line = f"process {owner['pid']} on {owner['host']} is writing {job.folder}"
     return Outcome(job, "busy", Interrupted.exit_code, line, seconds, attempts)
+
+
+def outcome_in_folder(job: Job, *, seconds: float = 0.0, attempts: int = 1) -> Outcome:
+    """What the files of a job say of it, where nobody saw its process end; nothing is written."""
+    run = read_run(job.folder)
+    if run.state == "done":
+        return Outcome(job, "done", 0, "", seconds, attempts)
+    if owner := living_owner(job.folder):
+        return busy(job, owner, seconds=seconds, attempts=attempts)
+    if run.state == "interrupted":
+        return Outcome(job, "interrupted", Interrupted.exit_code, str(run.problem), seconds, attempts)
+    codes = {kind.__name__: kind.exit_code for kind in GruxError.__subclasses__()}
+    code = codes.get(str((run.status or {}).get("kind")), GruxError.exit_code)
+    state = "out of memory" if code == OutOfMemory.exit_code else "failed"
+    line = str(run.problem) if run.status else f"it left no word of itself; see {job.folder / LOG}"
+    return Outcome(job, state, code, line, seconds, attempts)
 
 
 def outcome_of(job: Job, end: End, before: Before, *, seconds: float, attempts: int) -> Outcome:
@@ -120,8 +136,6 @@ def _judged(job: Job, end: End, run: Run, own: dict[str, Any] | None, before: Be
         return "out of memory", end.code, said or _last_line(job, before)
     if end.code == 0 and not said:
         return "failed", 1, f"it ended with exit code 0 and left no result.json; see {job.folder / LOG}"
-    if end.code is None and own and own.get("state") == "interrupted":
-        return "interrupted", Interrupted.exit_code, said
     code = end.code or 1
     if code == UsageError.exit_code and not said:
         return "failed", code, _last_line(job, before)

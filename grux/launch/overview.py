@@ -160,7 +160,7 @@ class Left:
         """ "about 3 min 20 s left"; "" where nothing is known yet or nothing is left."""
         known = self._lasted + [whole for _, whole in self._running if whole is not None]
         waiting = self.jobs - self._ended - len(self._running)
-        if not known or (waiting <= 0 and not self._running):
+        if not known or self._ended == self.jobs:
             return ""
         usual = sum(known) / len(known)
         left = [max((whole or usual) - so_far, 0.0) for so_far, whole in self._running]

@@ -9,7 +9,7 @@ import types
 from pathlib import Path
 
 import pytest
-from stubs import job, script, starts
+from stub_jobs import job, script, starts
 
 from grux.errors import UsageError
 from grux.launch import fence, outcome, shares
@@ -152,7 +152,7 @@ def test_jobs_know_that_they_are_jobs():
 SWEEP = """
 import sys
 sys.path.insert(0, {tests!r})
-from stubs import job, script
+from stub_jobs import job, script
 from grux.launch.local import launch
 from grux.launch.settings import Settings
 saves = "signal.signal(signal.SIGTERM, lambda *_: {on_term}); (folder / 'ready').touch(); time.sleep(60)"
@@ -165,7 +165,7 @@ print([one.state for one in found], [one.first_line for one in found])
 def test_ctrl_c_stops_all_and_a_second_one_kills(stubborn: bool):
     """The first is passed on as SIGTERM, and no more are begun; a job that does not stop dies at the second."""
     on_term = "(folder / 'asked').touch()" if stubborn else SAVED
-    program = SWEEP.format(tests=str(Path(__file__).parent), on_term=on_term)
+    program = SWEEP.format(tests=str(ROOT / "tests"), on_term=on_term)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True)
     wait_for([job(name).folder / "ready" for name in "ab"])
