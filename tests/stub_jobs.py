@@ -62,7 +62,7 @@ import json, os, signal, sys, time
 from pathlib import Path
 words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
 folder = Path(words["run_dir"].strip("'"))
-with open("started.txt", "a") as file: print(*sys.argv[4:], file=file)
+with open("started.txt", "a") as file: print(*sys.argv[3:], file=file)
 def status(state, kind=None, message=""):
     values = {"state": state, "kind": kind, "message": message, "pid": os.getpid(), "host": os.uname().nodename}
     (folder / "status.json").write_text(json.dumps(values))
@@ -90,3 +90,16 @@ def stand_in(monkeypatch: Any, folder: Path, whole_record: dict[str, Any], **end
     monkeypatch.setenv("STUB_ENDS", json.dumps(ends))
     started = Path("started.txt")
     return lambda: started.read_text().splitlines() if started.exists() else []
+
+
+def whole_record() -> dict[str, Any]:
+    """A record of one finished seed, as `grux train` writes it where it matters to a launcher."""
+    seed = {"seed": 0, "status": "done", "steps": 9, "best_step": 8, "scores": {"test": {"accuracy": 0.5}}}
+    return {
+        **record("stub"),
+        "task": "classification",
+        "choices": {"arch": "", "data": "first_token"},
+        "selection": {"metric": "accuracy", "split": "validation", "mode": "max", "rule": "best validation accuracy"},
+        "seeds": [seed],
+        "seconds": {"total": 1.0},
+    }

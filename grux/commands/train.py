@@ -11,10 +11,11 @@ from grux.commands.loggers import only_our_warnings
 from grux.commands.words import Parser
 from grux.config.check import check_nodes, check_pair
 from grux.config.compose import ROOT, compose_raw, configs_folder, user_folder
-from grux.errors import UsageError
+from grux.errors import Interrupted, UsageError
 from grux.launch.closing import closing_line
 from grux.launch.fence import follow_the_launcher
 from grux.launch.jobs import Job, check_storage, prepare, read_command_line
+from grux.launch.slurm import queue_again
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -37,7 +38,11 @@ def run(arguments: Sequence[str]) -> int:
         return _hydra(arguments, given.overrides, given.config_dir)
     line = read_command_line(given.overrides, config_dir=given.config_dir, multirun=given.multirun)
     if not line.is_sweep:
-        return _train(prepare(line.words, config_dir=given.config_dir, plugins=line.plugins))
+        try:
+            return _train(prepare(line.words, config_dir=given.config_dir, plugins=line.plugins))
+        except Interrupted as error:
+            queue_again(error)
+            raise
     from grux.launch.sweep import sweep
 
     sweep(line)

@@ -113,8 +113,7 @@ def compose(overrides: Sequence[str] = (), *, config_dir: str | Path | None = No
     sweep = OmegaConf.to_container(hydra.sweeper.params) if hydra.sweeper.get("params") else {}
     assert isinstance(sweep, dict)
     multirun = str(hydra.mode or "").endswith("MULTIRUN")
-    nodes = {name: OmegaConf.to_container(hydra[name], resolve=False) for name in LAUNCHING}
-    launching = {name: {k: v for k, v in node.items() if k != "params"} for name, node in nodes.items()}
+    launching = {name: {k: v for k, v in hydra[name].items_ex(resolve=False) if k != "params"} for name in LAUNCHING}
     return Composed(_plain(cfg), choices, {str(k): str(v) for k, v in sweep.items()}, multirun, launching)
 
 
@@ -142,6 +141,13 @@ def expand(overrides: Sequence[str], *, config_dir: str | Path | None = None, sw
     if not jobs:
         raise UsageError(f"the sweep {' '.join(tokens)} selects no job: a glob or range matches nothing; widen it.")
     return jobs
+
+
+def parsed(overrides: Sequence[str], *, config_dir: str | Path | None = None, sweep: dict[str, str]) -> list[Override]:
+    """The words of a sweep as Hydra reads them, with the values that each one takes; `sweep` as in `expand`."""
+    tokens = [f"{key}={value}" for key, value in sweep.items()] + list(overrides)
+    with user_folder(config_dir), _hydra() as hydra, explained(tokens, hydra):
+        return _parse(tokens, hydra)
 
 
 def _check_size(overrides: Sequence[Override]) -> None:

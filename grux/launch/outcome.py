@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from grux.errors import GruxError, Interrupted, OutOfMemory, UsageError
+from grux.errors import GruxError, Interrupted, OutOfMemory
 from grux.folder import living_owner, note_end
 from grux.launch.jobs import LOG, Job
 from grux.results.record import Run, read_run
@@ -44,7 +44,7 @@ class End:
     """What is known of a process that ended."""
 
     code: int | None
-    """Its exit code, negative for a signal; None while it runs."""
+    """Its exit code, negative for a signal; None where nobody tells."""
     asked: Literal["stop", "time", "memory"] | None = None
     """Why it was asked to stop, or was killed, by us."""
     detail: str = ""
@@ -79,6 +79,12 @@ def busy(job: Job, owner: dict[str, Any], *, seconds: float = 0.0, attempts: int
     return Outcome(job, "busy", Interrupted.exit_code, line, seconds, attempts)
 
 
+def code_of(status: dict[str, Any] | None) -> int:
+    """The exit code that goes with the error that a status file names."""
+    codes = {kind.__name__: kind.exit_code for kind in GruxError.__subclasses__()}
+    return codes.get(str((status or {}).get("kind")), GruxError.exit_code)
+
+
 def outcome_in_folder(job: Job, *, seconds: float = 0.0, attempts: int = 1) -> Outcome:
     """What the files of a job say of it, where nobody saw its process end; nothing is written."""
     run = read_run(job.folder)
@@ -88,19 +94,23 @@ def outcome_in_folder(job: Job, *, seconds: float = 0.0, attempts: int = 1) -> O
         return busy(job, owner, seconds=seconds, attempts=attempts)
     if run.state == "interrupted":
         return Outcome(job, "interrupted", Interrupted.exit_code, str(run.problem), seconds, attempts)
-    codes = {kind.__name__: kind.exit_code for kind in GruxError.__subclasses__()}
-    code = codes.get(str((run.status or {}).get("kind")), GruxError.exit_code)
+    code = code_of(run.status)
     state = "out of memory" if code == OutOfMemory.exit_code else "failed"
     line = str(run.problem) if run.status else f"it left no word of itself; see {job.folder / LOG}"
     return Outcome(job, state, code, line, seconds, attempts)
 
 
-def outcome_of(job: Job, end: End, before: Before, *, seconds: float, attempts: int) -> Outcome:
-    """Classify an ended attempt; where it could not write down its own end, its status file is written here."""
+def outcome_of(
+    job: Job, end: End, before: Before, *, seconds: float, attempts: int, scheduled: str | None = None
+) -> Outcome:
+    """Classify an ended attempt; where it could not write down its own end, its status file is written here.
+
+    `scheduled` is its number with a scheduler.
+    """
     run = read_run(job.folder)
     if run.state == "done":
         return Outcome(job, "done", 0, "", seconds, attempts)
-    if owner := living_owner(job.folder):
+    if owner := living_owner(job.folder, ended=scheduled):
         return busy(job, owner, seconds=seconds, attempts=attempts)
     written = (run.status or {}).get("state") in ("failed", "interrupted") and run.status != before.status
     own = run.status if written else None
@@ -132,14 +142,17 @@ def _judged(job: Job, end: End, run: Run, own: dict[str, Any] | None, before: Be
         if -end.code == signal.SIGKILL and end.kernel_out_of_memory:
             return "out of memory", OutOfMemory.exit_code, f"killed by {name}: the machine had no memory left"
         return "killed", 128 - end.code, f"killed by {name}"
-    if end.code == OutOfMemory.exit_code:
-        return "out of memory", end.code, said or _last_line(job, before)
-    if end.code == 0 and not said:
+    code = end.code
+    if code is None and own:  # the files tell
+        if own["state"] == "interrupted":
+            return "interrupted", Interrupted.exit_code, said
+        code = code_of(own)
+    if code is not None and code == OutOfMemory.exit_code:
+        return "out of memory", code, said or _last_line(job, before)
+    if code == 0 and not said:
         return "failed", 1, f"it ended with exit code 0 and left no result.json; see {job.folder / LOG}"
-    code = end.code or 1
-    if code == UsageError.exit_code and not said:
-        return "failed", code, _last_line(job, before)
-    return "failed", code, said or _last_line(job, before) or f"it ended with exit code {code}"
+    line = said or end.detail or _last_line(job, before) or f"it ended with exit code {code}"
+    return "failed", code or GruxError.exit_code, line
 
 
 def _name(number: int) -> str:

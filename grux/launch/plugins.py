@@ -4,9 +4,11 @@ Hydra takes plugins from the package `hydra_plugins` alone, and imports everythi
 of the environment starts. This module goes by the name `hydra_plugins.grux` once grux launches, and nowhere else.
 """
 
+import dataclasses
 import importlib
 import sys
 import types
+import typing
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,16 +16,20 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from grux.config.compose import expand
+from grux.config.complaints import nearest
+from grux.config.compose import expand, parsed
+from grux.config.values import check_value
 from grux.errors import UsageError
 from grux.launch.jobs import Job
 from grux.launch.local import launch
 from grux.launch.outcome import Outcome, outcome_in_folder
-from grux.launch.overview import make_overview
+from grux.launch.overview import Overview, make_overview
+from grux.launch.remote import follow
+from grux.launch.search import Search, summary
 from grux.launch.settings import settings_of
-from grux.launch.sweep import NotDone, Task, described, objective, require_all_done
+from grux.launch.sweep import NotDone, Task, described, higher_is_better, objective, require_all_done
 
 PACKAGE = "hydra_plugins.grux"
 
@@ -40,7 +46,7 @@ def register() -> None:
         package.__path__ = []
     here = sys.modules[PACKAGE] = sys.modules[__name__]
     setattr(package, name, here)
-    for plugin in (Grid, Local):
+    for plugin in (Grid, Optuna, Local, Slurm, Ray):
         Plugins.instance().register(plugin)
 
 
@@ -56,10 +62,10 @@ class OwnLauncher(Launcher):
         raise NotImplementedError
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """What sweepers of others call. Raises `NotDone` where jobs were interrupted: they shall ask no more."""
+        """What sweepers call. Raises `NotDone` where jobs may still become done: nobody shall go by such a batch."""
         jobs = self._task.jobs(job_overrides)
         outcomes = {o.folder: o for o in self.start(list({job.folder: job for job in jobs}.values()))}
-        if any(outcome.state == "interrupted" for outcome in outcomes.values()):
+        if any(outcome.state in ("interrupted", "busy") for outcome in outcomes.values()):
             require_all_done(list(outcomes.values()))
         return [_returned(outcomes[job.folder], words) for job, words in zip(jobs, job_overrides, strict=True)]
 
@@ -70,17 +76,67 @@ class Local(OwnLauncher):
     __module__ = PACKAGE
 
     def start(self, jobs: Sequence[Job]) -> list[Outcome]:
-        configs = [job.config for job in jobs]
-        return launch(jobs, settings_of(configs), overview=make_overview(configs[0]["progress"], described))
+        return launch(jobs, settings_of([job.config for job in jobs]), overview=_overview(jobs))
 
 
-class Grid(Sweeper):
-    """Every combination of the values on the command line, in one batch; equal configs are one job."""
+class Slurm(OwnLauncher):
+    """Jobs of Slurm, see `grux.launch.slurm`."""
 
     __module__ = PACKAGE
 
-    def __init__(self, params: dict[str, str] | None = None):
-        self._params = dict(params or {})
+    def __init__(self, **values: Any):
+        from grux.launch.slurm import SlurmScheduler
+
+        self._values = checked(values, SlurmScheduler)
+
+    def start(self, jobs: Sequence[Job]) -> list[Outcome]:
+        from grux.launch.slurm import SlurmScheduler
+
+        settings = settings_of([job.config for job in jobs])
+        return follow(jobs, settings, SlurmScheduler(settings, **self._values), overview=_overview(jobs))
+
+
+class Ray(OwnLauncher):
+    """Tasks of Ray, see `grux.launch.ray`."""
+
+    __module__ = PACKAGE
+
+    def __init__(self, **values: Any):
+        from grux.launch.ray import RayScheduler
+
+        self._values = checked(values, RayScheduler)
+
+    def start(self, jobs: Sequence[Job]) -> list[Outcome]:
+        from grux.launch.ray import RayScheduler
+
+        settings = settings_of([job.config for job in jobs])
+        scheduler = RayScheduler(settings, **self._values)
+        try:
+            return follow(jobs, settings, scheduler, overview=_overview(jobs))
+        finally:
+            scheduler.close()
+
+
+def checked(values: dict[str, Any], kind: type, where: str = "hydra.launcher") -> dict[str, Any]:
+    """Settings of a plugin from the command line, checked against the fields of its dataclass."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    known = [f.name for f in dataclasses.fields(kind) if f.name != "settings"]
+    plain = {key: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for key, v in values.items()}
+    for key, value in plain.items():
+        if key not in known:
+            raise UsageError(f"unknown key {where}.{key}: {nearest(key, known, where)}")
+        check_value(value, hints[key], f"{where}.{key}")
+    return plain
+
+
+def _overview(jobs: Sequence[Job]) -> Overview:
+    return make_overview(jobs[0].config["progress"], described)
+
+
+class OwnSweeper(Sweeper):
+    """A sweeper that takes jobs from `Task`."""
+
+    _params: dict[str, str]
 
     def setup(self, *, hydra_context: HydraContext, task_function: Any, config: DictConfig) -> None:
         from hydra.core.plugins import Plugins
@@ -88,7 +144,16 @@ class Grid(Sweeper):
         assert isinstance(task_function, Task)
         self._task = task_function
         self.hydra_context, self.config = hydra_context, config
-        self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+        self._launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+
+
+class Grid(OwnSweeper):
+    """Every combination of the values on the command line, in one batch; equal configs are one job."""
+
+    __module__ = PACKAGE
+
+    def __init__(self, params: dict[str, str] | None = None):
+        self._params = dict(params or {})
 
     def sweep(self, arguments: list[str]) -> None:
         each = expand(arguments, config_dir=self._task.config_dir, sweep=self._params)
@@ -108,13 +173,45 @@ class Grid(Sweeper):
                 "run_dir is the folder of one run, but this sweep has several; use runs=FOLDER or group=NAME."
             )
         jobs = self._task.jobs(list(unique.values()))
-        if isinstance(self.launcher, OwnLauncher):
-            outcomes = self.launcher.start(jobs)
+        if isinstance(self._launcher, OwnLauncher):
+            outcomes = self._launcher.start(jobs)
         else:
             # What they return differs from one to the next, and is lost with a worker that dies: the folders tell.
-            self.launcher.launch(list(unique.values()), initial_job_idx=0)
+            self._launcher.launch(list(unique.values()), initial_job_idx=0)
             outcomes = [outcome_in_folder(job) for job in jobs]
         require_all_done(outcomes)
+
+
+class Optuna(OwnSweeper):
+    """A search, see `grux.launch.search`."""
+
+    __module__ = PACKAGE
+
+    def __init__(self, params: dict[str, str] | None = None, **values: Any):
+        try:
+            import optuna  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise UsageError("hydra/sweeper=grux_optuna needs Optuna; install grux[optuna].") from error
+        self._params = dict(params or {})
+        self._search = Search(**checked(values, Search, "hydra.sweeper"))
+
+    def sweep(self, arguments: list[str]) -> None:
+        ran = 0
+
+        def first(words: list[str]) -> tuple[Job, bool]:
+            (job,) = self._task.jobs([words])
+            if job.config["run_dir"] is not None:
+                raise UsageError("run_dir is the folder of one run; a search has many: use runs=FOLDER or group=NAME.")
+            return job, higher_is_better(job)
+
+        def run(batch: list[list[str]]) -> list[float | None]:
+            nonlocal ran
+            returns = self._launcher.launch(batch, initial_job_idx=ran)
+            ran += len(batch)
+            return [r._return_value if r.status == JobStatus.COMPLETED else None for r in returns]
+
+        overrides = parsed(arguments, config_dir=self._task.config_dir, sweep=self._params)
+        print(summary(self._search.run(overrides, first=first, run=run)), flush=True)
 
 
 def _returned(outcome: Outcome, overrides: Sequence[str]) -> JobReturn:

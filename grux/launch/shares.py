@@ -44,8 +44,7 @@ def divide(jobs: int) -> list[Share]:
     for number in range(jobs):
         first, last = number * len(cores) // jobs, (number + 1) * len(cores) // jobs
         own = tuple(cores[first:last]) or (cores[first % len(cores)],)
-        threads = str(len(own))
-        environment = {CORES: threads, "NPROC": threads, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        environment = threads(len(own))
         if devices:
             environment["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
             neighbours = len(range(number % len(devices), jobs, len(devices)))
@@ -53,6 +52,11 @@ def divide(jobs: int) -> list[Share]:
                 environment["XLA_CLIENT_MEM_FRACTION"] = f"{OF_A_GPU / neighbours:.3f}"
         shares.append(Share(own, environment))
     return shares
+
+
+def threads(cores: int) -> dict[str, str]:
+    """What tells grux, XLA and numerical libraries how many cores they have where nobody is bound to cores."""
+    return dict.fromkeys((CORES, "NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(cores))
 
 
 @contextmanager

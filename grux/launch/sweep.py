@@ -83,7 +83,7 @@ class Task:
         admit(self.plugins)
         (job,) = self.jobs([overrides])
         (outcome,) = launch([job], dataclasses.replace(settings_of([job.config]), jobs=1))
-        if outcome.state == "interrupted":
+        if outcome.state in ("interrupted", "busy"):
             raise KeyboardInterrupt  # an Exception would be the end of this job alone
         if outcome.state == "done" and job.config["progress"] != "none":
             print(described(outcome), flush=True)
@@ -156,7 +156,7 @@ def objective(outcome: Outcome) -> float:
         if outcome.exit_code != Diverged.exit_code:
             line = f"{outcome.job.title}: {outcome.state}: {outcome.first_line}"
             raise NotDone(line, outcome.exit_code)
-        return _worst(outcome.job)
+        return -math.inf if higher_is_better(outcome.job) else math.inf
     metric = record["selection"]["metric"]
     scores = [as_number(row["scores"].get("validation", {}).get(metric)) for row in record["seeds"]]
     fine = all(row["status"] == "done" for row in record["seeds"])
@@ -165,8 +165,8 @@ def objective(outcome: Outcome) -> float:
     return math.fsum(score for score in scores if score is not None) / len(scores)
 
 
-def _worst(job: Job) -> float:
+def higher_is_better(job: Job) -> bool:
+    """The direction of a job's objective, before it has run."""
     node: dict[str, Any] = job.config["task"]
     kind = resolve(node["_target_"], "task", "task._target_", job.config["plugins"])
-    higher = getattr(kind, "directions", {}).get(node.get("selection"), getattr(kind, "higher_is_better", False))
-    return -math.inf if higher else math.inf
+    return getattr(kind, "directions", {}).get(node.get("selection"), getattr(kind, "higher_is_better", False))

@@ -223,7 +223,7 @@ def test_an_interrupted_job_makes_the_sweep_interrupted(capsys, launched):
     ends = {"gru": "status('interrupted', 'Interrupted', 'Stopped at step 3.'); sys.exit(75)", "lstm": "sys.exit(1)"}
     launched(**ends)
     code, _, err = answer(capsys, "train", "-m", "arch=gru,lstm,elman")
-    assert code == 75 and "of 3 jobs 1 done, 1 failed, 1 interrupted" in err and "the same command goes on" in err
+    assert code == 75 and "of 3 jobs 1 done, 1 interrupted, 1 failed" in err and "the same command goes on" in err
 
 
 def test_debug_shows_the_traceback(capsys, trained, monkeypatch):
