@@ -51,3 +51,5 @@ class Interrupted(GruxError):
     """The user or the machine stopped the run; it was saved and can go on."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
+    by = ""
+    """The signal that did it, "" where none is known."""

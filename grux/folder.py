@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grux.errors import GruxError, StorageError, UsageError
-from grux.results.record import is_gone, read_json, write_atomic, write_json
+from grux.results.record import is_gone, read_json, read_run, write_atomic, write_json
 
 
 class RunFolder:
@@ -21,7 +21,7 @@ class RunFolder:
 
     def __init__(self, path: Path, *, run_id: str, choices: dict[str, str]):
         self.path = path
-        self._base = {"run_id": run_id, "choices": choices, "pid": os.getpid(), "host": socket.gethostname()}
+        self._base = {"run_id": run_id, "choices": choices, **_identity()}
         self._lock = path / "lock"
         self._step = self._steps = 0
         self._was_empty = False
@@ -83,7 +83,7 @@ class RunFolder:
     def _take_lock(self) -> None:
         # Written first and linked then: whoever sees the lock sees its owner too.
         mine = self.path / f"lock-{os.getpid()}-{secrets.token_hex(4)}"
-        write_json(mine, {"pid": os.getpid(), "host": socket.gethostname()})
+        write_json(mine, _identity())
         try:
             for _ in range(3):
                 try:
@@ -99,8 +99,10 @@ class RunFolder:
         """Remove a lock whose process died without a word; raise UsageError where the process may be alive."""
         owner = _owner(self._lock)
         # A process of this number that is not this one: after a reboot or in a container this one may have got it.
-        mine = {"pid": os.getpid(), "host": socket.gethostname()}
-        if owner is not None and owner != mine and not is_gone(owner):
+        # A job of a scheduler that is started again, perhaps on another machine, finds the lock of its former start.
+        mine = _identity()
+        again = owner is not None and "job" in mine and owner.get("job") == mine["job"]
+        if owner is not None and owner != mine and not again and not is_gone(owner):
             raise UsageError(
                 f"{self.path} is being written by process {owner['pid']} on {owner['host']}; wait for it, or remove "
                 f"{self._lock} if that process is no longer there."
@@ -118,10 +120,36 @@ class RunFolder:
         aside.unlink(missing_ok=True)
 
 
+def living_owner(folder: Path, *, ended: str | None = None) -> dict[str, Any] | None:
+    """{pid, host} of the process that is at work on the run in this folder, as far as one can know; else None.
+
+    `ended` is a scheduler's job that is known to be over, wherever it ran.
+    """
+    owner = _owner(folder / "lock")
+    gone = owner is None or is_gone(owner) or (ended is not None and owner.get("job") == ended)
+    return None if gone else owner
+
+
+def note_end(folder: Path, *, run_id: str, choices: dict[str, str], state: str, kind: str | None, message: str) -> None:
+    """Write the `status.json` of a run whose process could not, because it was killed; how far it got is kept."""
+    former = read_run(folder).status or {}
+    kept = {key: former[key] for key in ("pid", "host", "step", "steps", "started") if key in former}
+    values = {"run_id": run_id, "choices": choices, "state": state, "kind": kind, "message": message, "updated": now()}
+    write_json(folder / "status.json", {**kept, **values})
+
+
+def _identity() -> dict[str, Any]:
+    """Who writes a run folder: a process on a host and, where Slurm runs it, its job, which outlives the process."""
+    array, number, job = (os.environ.get(f"SLURM_{key}") for key in ("ARRAY_JOB_ID", "ARRAY_TASK_ID", "JOB_ID"))
+    name = f"{array}_{number}" if array else job
+    return {"pid": os.getpid(), "host": socket.gethostname(), **({"job": name} if name else {})}
+
+
 def _owner(lock: Path) -> dict[str, Any] | None:
     try:
         content = read_json(lock)
-        return {"pid": int(content["pid"]), "host": str(content["host"])}
+        job = {"job": str(content["job"])} if "job" in content else {}
+        return {"pid": int(content["pid"]), "host": str(content["host"]), **job}
     except (GruxError, OSError, ValueError, KeyError, TypeError):
         return None
 

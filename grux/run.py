@@ -56,6 +56,9 @@ def run(
                     "choose a smaller batch_size, accumulate=2, or fewer seeds at a time."
                 ) from error
             raise
+        except Interrupted as error:
+            error.by = stop.name
+            raise
         except OSError as error:
             if error.errno in STORAGE_FAILED:
                 raise storage_error(folder, error) from error

@@ -1,0 +1,132 @@
+"""The search with Optuna: its space, its stored study, and what it makes of trials that fail or diverge."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from stub_jobs import job, stand_in, whole_record
+
+from grux.cli import main
+from grux.config.compose import parsed
+from grux.errors import UsageError
+
+optuna = pytest.importorskip("optuna")
+
+from grux.launch.search import Search, open_study, space_of, summary  # noqa: E402
+
+
+def space(*words: str):
+    return space_of(parsed(words, sweep={}))
+
+
+def test_the_space_is_what_is_swept():
+    found, fixed = space(
+        "learning_rate=tag(log,interval(1e-4,1e-1))",
+        "model.features=range(16,65,16)",
+        "model.depth=int(interval(1,4))",
+        "arch=gru,lstm",
+        "seeds=3",
+        "schedule=glob(c*)",
+    )
+    d = optuna.distributions
+    assert found == {
+        "learning_rate": d.FloatDistribution(1e-4, 1e-1, log=True),
+        "model.features": d.IntDistribution(16, 64, step=16),
+        "model.depth": d.IntDistribution(1, 4),
+        "arch": d.CategoricalDistribution(["gru", "lstm"]),
+        "schedule": d.CategoricalDistribution(["constant", "cosine"]),
+    }
+    assert fixed == ["seeds=3"]
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("seeds=3", "needs something to choose"),
+        ("learning_rate=interval(2,1)", "needs low <= high"),
+        ("learning_rate=tag(log,interval(0,1))", "needs 0 < low"),
+        ("model.features=range(9,3)", "range is empty"),
+        ("arch=glob(zz*)", "matches nothing"),
+    ],
+)
+def test_a_space_without_values_is_refused(word: str, sentence: str):
+    with pytest.raises(UsageError, match=sentence):
+        space(word)
+
+
+def search(trials: int, score, **settings):
+    """A search for x with this objective; gives the study and the values that were tried."""
+    tried: list[float] = []
+
+    def run(batch: list[list[str]]) -> list[float | None]:
+        values = [float(words[-1].removeprefix("x=")) for words in batch]
+        tried.extend(values)
+        return [score(x) for x in values]
+
+    one = job("one", runs="runs", launcher={"jobs": 2})
+    found = Search(trials=trials, **settings).run(
+        parsed(["seeds=3", "x=interval(-2.0,2.0)"], sweep={}), first=lambda words: (one, False), run=run
+    )
+    return found, tried
+
+
+def test_a_stored_study_is_finished_and_not_begun_again():
+    study, first = search(4, lambda x: x * x)
+    assert len(first) == 4 and study.best_value == min(x * x for x in first)
+    study, more = search(6, lambda x: x * x)
+    assert len(more) == 2 and not set(more) & set(first) and len(study.trials) == 6
+    assert search(6, lambda x: x * x)[1] == []
+
+
+def test_failed_and_diverged_trials_do_not_stop_it():
+    outcomes = iter([None, math.inf, math.nan, 3.0])
+    study, tried = search(4, lambda x: next(outcomes), batch=1, sampler="random")
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "FAIL", "COMPLETE"]
+    assert f"4 trials, 2 failed, 1 diverged; best validation score 3 with x={tried[-1]!r}" in summary(study)
+
+
+def test_an_interrupted_search_runs_the_same_trials_again():
+    def stop(x: float) -> float:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(4, stop)
+    (study,) = optuna.get_all_study_summaries(open_storage())
+    begun = [t.params["x"] for t in optuna.load_study(study_name=study.study_name, storage=open_storage()).trials]
+    study, tried = search(4, lambda x: x)
+    assert tried[:2] == begun and len(tried) == 4 and all(t.state.name == "COMPLETE" for t in study.trials)
+
+
+def open_storage():
+    backend = optuna.storages.journal.JournalFileBackend("runs/stubs/study.jsonl")
+    return optuna.storages.JournalStorage(backend)
+
+
+def test_another_question_is_another_study():
+    found, fixed = space("x=interval(0,1)", "seeds=3")
+    one = job("one", runs="runs")
+    names = {open_study(one, words, found, "minimize").study_name for words in (fixed, ["seeds=4"])}
+    same = open_study(one, [*fixed, "launcher.jobs=2"], found, "minimize").study_name
+    assert len(names) == 2 and same in names
+
+
+def test_from_the_command_line(capsys, monkeypatch, tmp_path):
+    """TPE on the jobs' validation scores; the same command again starts nothing."""
+    started = stand_in(
+        monkeypatch,
+        tmp_path,
+        whole_record(),
+        gru="done(float(words['learning_rate']))",
+        elman="status('failed', 'Diverged', 'lower it.'); sys.exit(4)",
+        lstm="os._exit(1)",
+    )
+    words = ["train", "-m", "hydra/sweeper=grux_optuna", "hydra.sweeper.trials=5", "launcher.jobs=2"]
+    words += ["arch=gru,elman,lstm", "learning_rate=interval(0.1,0.9)"]
+    assert main(words) == 0
+    out = capsys.readouterr().out.splitlines()[-1]
+    assert "5 trials" in out and len(started()) == 5
+    records = [json.loads(path.read_text()) for path in Path("runs/default").glob("*/result.json")]
+    scores = [record["seeds"][0]["scores"]["validation"]["accuracy"] for record in records]
+    assert not scores or f"best validation score {max(scores):.6g}" in out
+    assert main(words) == 0 and len(started()) == 5
