@@ -61,7 +61,7 @@ def show_run(run: Run) -> str:
     if run.record:
         page.write("")
         page.add(_seed_table(run.record, page.styled))
-        _write_facts(page, _record_facts(run.record))
+        _write_facts(page, record_facts(run.record))
     files = sorted(path.name + "/" * path.is_dir() for path in run.path.iterdir()) if run.path.is_dir() else []
     _write_facts(page, [("files", " ".join(files))])
     if run.config:
@@ -78,7 +78,8 @@ def _write_facts(page: Page, facts: Sequence[tuple[str, Any]]) -> None:
             page.write(f"  {key:<12}{printable(str(value), 600)}", indent=" " * 14)
 
 
-def _record_facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
+def record_facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What a finished run cost and where it comes from, each under a short name; None or "" where nothing is known."""
     parameters, recurrence = record.get("parameters") or {}, record.get("recurrence") or {}
     speed = as_number(record.get("examples_per_second"))
     seconds = {key: as_number(value) for key, value in (record.get("seconds") or {}).items()}
@@ -122,14 +123,13 @@ def _with_rule(text: str, facts: dict[str, Any]) -> str:
     return f"{text} ({facts['rule']})" if text and facts.get("rule") else text
 
 
-def _seed_table(record: dict[str, Any], styled: bool) -> Any:
-    """A row for each split and seed and a mean for each split; a column for each metric."""
-    from rich.text import Text
+def seed_grid(record: dict[str, Any]) -> tuple[list[str], list[list[list[str]]]]:
+    """Heads, and for each split a list of lines: split, seed, best step, status, one text for each metric.
 
+    Validation comes first and the primary metric foremost; the last line of a split is the mean where it has several.
+    """
     seeds = record["seeds"]
-    splits = sorted(
-        {split for entry in seeds for split in entry["scores"]}, key=lambda name: (name != "validation", name)
-    )
+    splits = sorted({split for entry in seeds for split in entry["scores"]}, key=lambda n: (n != "validation", n))
     primary = record["metric"]["primary"]
     metrics = sorted(
         {metric for entry in seeds for scores in entry["scores"].values() for metric in scores},
@@ -140,18 +140,28 @@ def _seed_table(record: dict[str, Any], styled: bool) -> Any:
         Unit(m, "", direction(m, [record]), decimals_for(m, [v for v in values[m] if v is not None], ()))
         for m in metrics
     ]
-    heads = [
-        Text(head) for head in ("split", "seed", "best step", "status", *(printable(unit.label) for unit in units))
-    ]
-    table = ruled_table(heads, labels=1, styled=styled)
-    for split in sorted(splits, key=lambda name: (name != "validation", name)):
+    parts = []
+    for split in splits:
+        lines = []
         for entry in seeds:
             scores = [as_number(entry["scores"].get(split, {}).get(metric)) for metric in metrics]
             texts = ["–" if score is None else unit.number(score) for score, unit in zip(scores, units, strict=True)]
             steps = f"{entry.get('best_step', '')} of {entry.get('steps', '')}"
-            table.add_row(Text(printable(split)), str(entry["seed"]), steps, Text(printable(entry["status"])), *texts)
+            lines.append([split, str(entry["seed"]), steps, entry["status"], *texts])
         if len(seeds) > 1:
-            table.add_row(Text(printable(split)), "mean", "", "", *(_mean(seeds, split, unit) for unit in units))
+            lines.append([split, "mean", "", "", *(_mean(seeds, split, unit) for unit in units)])
+        parts.append(lines)
+    return ["split", "seed", "best step", "status", *(unit.label for unit in units)], parts
+
+
+def _seed_table(record: dict[str, Any], styled: bool) -> Any:
+    from rich.text import Text
+
+    heads, parts = seed_grid(record)
+    table = ruled_table([Text(printable(head)) for head in heads], labels=1, styled=styled)
+    for lines in parts:
+        for line in lines:
+            table.add_row(*(Text(printable(text)) for text in line))
         table.add_section()
     return table
 
