@@ -148,6 +148,7 @@ def _run(
                     patience=config["patience"],
                     steps_per_dispatch=config["steps_per_dispatch"],
                     checkpoint_every=config["checkpoint_every"],
+                    test_at_evaluations=config["test_weights"] == "every",
                 ),
                 checkpoints=checkpoints,
                 log=log,
@@ -161,7 +162,16 @@ def _run(
             progress.start(title, loop.position.step, steps)
             state = loop.train(state)
             watch = Stopwatch(lambda: programs.compile_seconds)
-            scored = score(programs, state, dataset, task, batch_size=batch_size, count=len(seeds), stop=stopped)
+            scored = score(
+                programs,
+                state,
+                dataset,
+                task,
+                batch_size=batch_size,
+                count=len(seeds),
+                stop=stopped,
+                last=config["test_weights"] != "best",
+            )
             loop.position.evaluate_seconds += watch.lap()
             record = make_record(
                 run_id=run_id,

@@ -1,6 +1,6 @@
 """The map of the house, held by a test: which way imports point, and what may stand where.
 
-    row 0   batch  shapes  errors  arguments  provenance
+    row 0   batch  shapes  errors  arguments  provenance  nearest
     row 1   cells | data | tasks | results        four columns that never import each other
     row 2   engine
     row 3   layers
@@ -26,7 +26,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 400  # lines of a file that is read in one sitting
 
-GROUND = ("batch", "errors", "arguments", "provenance")
+GROUND = ("batch", "errors", "arguments", "provenance", "nearest")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # room: the rooms, or modules of rooms, below it that it may know; a room may always import itself and "grux"
     "__init__": (),
@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
     "arguments": (),
     "provenance": (),
+    "nearest": (),
     "shapes": (),
     "cells": (*GROUND, "shapes"),
     "data": GROUND,
@@ -64,7 +65,7 @@ CONFINED = {
     "safetensors": ("interop/?",),
 }
 FOREIGN = ("torch", "keras", "tensorflow")  # grux reads and writes their arrays without them
-WITHOUT_JAX = ("batch", "errors", "arguments", "provenance", "data", "results")
+WITHOUT_JAX = ("batch", "errors", "arguments", "provenance", "nearest", "data", "results")
 NEEDS_JAX = ("jax", "jaxlib", "flax", "optax", "orbax", "chex", "grux.shapes")
 LOOPS = {"scan": ("engine", "training"), "associative_scan": ("engine",), "fori_loop": ("engine", "training")}
 LOOPS["while_loop"] = ("engine", "training", "models/decode.py")

@@ -13,7 +13,8 @@ from grux.results.select import matching
 EPILOG_CHOICE = """\
 Which runs:
   RUN               a run folder, or a folder with runs below it; without one, all below --runs
-  experiment=NAME   the runs of one group, <runs>/NAME; group=NAME says the same
+  group=NAME        the runs of one group: those in <runs>/NAME
+  experiment=NAME   the runs of one experiment file, wherever they lie; without any, the group of that name
   key=value         only runs with this choice or config value: arch=gru,lstm  model.features=64
 """
 
@@ -39,17 +40,22 @@ def chosen(choice: Sequence[str], root: str, *, some: bool = True) -> list[Run]:
     """
     paths: list[Path] = []
     filters: list[str] = []
+    experiments: list[str] = []
     for word in choice:
         key, equals, value = word.partition("=")
         if not equals or Path(word).exists():
             paths.append(_path(word, root))
-        elif key in ("experiment", "group"):
-            paths += [_experiment(name, root) for name in value.split(",")]
+        elif key == "group":
+            paths += [_group(name, root) for name in value.split(",")]
+        elif key == "experiment":
+            experiments += value.split(",")
         else:
             filters.append(word)
     if not paths and not Path(root).is_dir():
         raise UsageError(f"there is no folder {root!r} with runs; train first, or name it with --runs FOLDER.")
     runs = find_runs(paths or [Path(root)])
+    if experiments:
+        runs = _of_experiments(experiments, runs, root)
     left = matching(runs, filters)
     if some and runs and not left:
         raise UsageError(f"none of the {len(runs)} runs has {' '.join(filters)}; `grux ls` lists them.")
@@ -70,11 +76,24 @@ def _path(word: str, root: str) -> Path:
     raise UsageError(f"there is no run {word!r}; {_near(word, names)}")
 
 
-def _experiment(name: str, root: str) -> Path:
+def _of_experiments(names: Sequence[str], runs: Sequence[Run], root: str) -> list[Run]:
+    """The runs that were started with experiment=NAME; for a name without such runs, those of the group NAME."""
+    chosen = []
+    for name in names:
+        # A group is a folder, and a folder given beside it narrows the choice to runs below both.
+        of_file = [run for run in runs if run.choices.get("experiment") == name]
+        chosen += of_file or [run for run in runs if run.experiment == name]
+        if not any(run.experiment == name or run.choices.get("experiment") == name for run in runs):
+            known = {run.experiment for run in runs} | {run.choices.get("experiment", "") for run in runs}
+            raise UsageError(f"there is no experiment {name!r} in {root}; {_near(name, sorted(known - {''}))}")
+    return list({str(run.path): run for run in chosen}.values())
+
+
+def _group(name: str, root: str) -> Path:
     folder = Path(root) / name
     if name in ("", ".", "..") or Path(name).name != name or not folder.is_dir():
         names = [path.name for path in Path(root).glob("*") if path.is_dir()]
-        raise UsageError(f"there is no experiment {name!r} in {root}; {_near(name, names)}")
+        raise UsageError(f"there is no group {name!r} in {root}; {_near(name, names)}")
     return folder
 
 

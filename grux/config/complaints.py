@@ -14,6 +14,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from grux.errors import UsageError
+from grux.nearest import nearest_keys
 
 
 def nearest(name: str, known: Iterable[str], path: str = "") -> str:
@@ -121,12 +122,22 @@ def _nearest_key(key: str, overrides: Sequence[str], hydra: GlobalHydra) -> str:
         node: Any = loader.load_configuration("train", overrides=groups, run_mode=RunMode.RUN)
     except Exception:  # as above
         return "see `grux train --cfg job` for the keys there are."
+    if near := nearest_keys(key, _all_keys(node)):
+        return f"did you mean {near[0]}?"
     *path, last = key.split(".")
     for depth, part in enumerate(path):
         if part not in _keys(node):
             return nearest(part, _keys(node), ".".join(path[:depth]))
         node = node[part]
     return nearest(last, _keys(node), ".".join(path))
+
+
+def _all_keys(node: Any, path: str = "") -> list[str]:
+    """Every dotted key of the config, nodes and leaves."""
+    keys = []
+    for key in _keys(node):
+        keys += [path + key, *_all_keys(node[key], f"{path}{key}.")]
+    return keys
 
 
 def _keys(node: Any) -> list[str]:

@@ -22,6 +22,7 @@ class Settings(TypedDict):
     steps: PositiveInt | None
     eval_every: PositiveInt | None
     patience: PositiveInt | None
+    test_weights: Literal["best", "last", "every"]
     learning_rate: PositiveFloat
     clip: PositiveFloat | None
     accumulate: PositiveInt

@@ -1,11 +1,11 @@
-"""A table as a grid of printable texts: what text, Markdown and LaTeX share, before each escapes and draws it."""
+"""A table as a grid of printable texts: what text, Markdown, LaTeX and HTML share, before each escapes and draws it."""
 
 import re
 import unicodedata
 from dataclasses import dataclass
 
 from grux.results.contents import Cell, Line, Row, Table
-from grux.results.units import short_count, short_seconds
+from grux.results.paired import TEST
 
 LONGEST_NAME = 48
 
@@ -35,31 +35,41 @@ class Grid:
     rules: frozenset[int]
 
 
+def best_sentence(table: Table, mark: str) -> str:
+    """How the best is marked and what that means, with a space before it; "" where nothing is marked."""
+    if not table.any_best:
+        return ""
+    return f" {mark}: best mean, and what is not told from it ({TEST} over common seeds, Holm, 5 %)."
+
+
 def make_grid(table: Table) -> Grid:
     """The grid that a person reads, turned round where the table is transposed."""
     trained = [row for row in table.rows if not row.baseline]
     most = max((cell.summary.n for row in trained for cell in row.cells if cell.summary), default=1)
-    head = [Item(table.rows_key), *(Item(printable(line.name)) for line in table.lines)]
-    units = [Item(), *(Item(line.unit.label) for line in table.lines)]
-    body = [
-        [Item(printable(row.name), quiet=row.baseline)]
-        + [_item(row, cell, line, most) for cell, line in zip(row.cells, table.lines, strict=True)]
-        for row in table.rows
-    ]
-    extras = {"parameters": [_parameters(row) for row in table.rows], "seconds": [_seconds(row) for row in table.rows]}
-    for name, found in extras.items():
-        if any(item.text for item in found):
-            head.append(Item(name))
-            units.append(Item())
-            for items, item in zip(body, found, strict=True):
-                items.append(item)
+    head, units = [Item(table.rows_key)], [Item()]
+    body = [[Item(printable(row.name), quiet=row.baseline)] for row in table.rows]
+    for at, line in enumerate(table.lines):
+        cells = [row.cells[at] for row in table.rows]
+        head.append(Item(printable(line.name)))
+        units.append(Item(line.unit.label))
+        for items, row, cell in zip(body, table.rows, cells, strict=True):
+            items.append(_item(row, cell, line, most))
+        if any(cell.reported for cell in cells):
+            head.append(Item(printable(line.name)))
+            units.append(Item("reported"))
+            for items, cell in zip(body, cells, strict=True):
+                items.append(_reported(cell, line))
+    scores = len(head) - 1
+    for extra in table.extras:
+        head.append(Item(printable(extra.name.replace("_", " "))))
+        units.append(Item())
+        for items, text, value in zip(body, extra.texts, extra.values, strict=True):
+            items.append(Item(printable(text), value=value))
     if table.transposed:
         first, *rest = zip(head, units, *body, strict=True)
         names = (table.columns_key, "metric", *(item.text for item in first[2:]))
-        rule = len(table.lines)
-        return Grid(
-            tuple((name,) for name in names), tuple(rest), labels=2, rules=frozenset({rule} if rule < len(rest) else ())
-        )
+        rules = frozenset({scores} if scores < len(rest) else ())
+        return Grid(tuple((name,) for name in names), tuple(rest), labels=2, rules=rules)
     header = tuple((name.text, unit.text) for name, unit in zip(head, units, strict=True))
     rules = frozenset({len(trained)} if 0 < len(trained) < len(body) else ())
     return Grid(header, tuple(map(tuple, body)), labels=1, rules=rules)
@@ -75,20 +85,20 @@ def printable(text: str, longest: int = LONGEST_NAME) -> str:
 def _item(row: Row, cell: Cell, line: Line, most: int) -> Item:
     if cell.summary is None:
         return Item("–" if cell.state == "missing" else cell.state, notes=cell.notes)
-    tail = ""
+    tail, number = "", line.unit.number
     if cell.summary.half_width is not None:
-        tail += f" ± {line.unit.number(cell.summary.half_width)}"
+        tail += f" ± {number(cell.summary.half_width)}"
+    elif cell.summary.interval is not None:
+        low, high = cell.summary.interval
+        tail += f" [{number(low)}, {number(high)}]"
     if not row.baseline and cell.summary.n != most:
         tail += f" (n={cell.summary.n})"
     mean = cell.summary.mean
-    return Item(line.unit.number(mean), tail, cell.notes, cell.best, value=mean * line.unit.scale)
+    return Item(number(mean), tail, cell.notes, cell.best, value=mean * line.unit.scale)
 
 
-def _parameters(row: Row) -> Item:
-    counts = [short_count(count) for count in row.parameters]
-    text = "" if not counts else counts[0] if counts[0] == counts[-1] else f"{counts[0]}–{counts[-1]}"
-    return Item(text, value=row.parameters[-1] if counts else None)
-
-
-def _seconds(row: Row) -> Item:
-    return Item() if row.seconds is None else Item(short_seconds(row.seconds), value=row.seconds)
+def _reported(cell: Cell, line: Line) -> Item:
+    if (found := cell.reported) is None:
+        return Item()
+    tail = "" if found.spread is None else f" ± {line.unit.number(found.spread)}"
+    return Item(line.unit.number(found.score), tail, found.notes, quiet=True, value=found.score * line.unit.scale)

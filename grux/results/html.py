@@ -5,16 +5,18 @@ Classes and attributes that a stylesheet or a sorting script may rely on:
     div.grux-table            around all of it
     th[data-sort-by]          "number" or "text": how the cells below it sort
     td[data-sort]             what a cell sorts by, with every digit; empty where there is no number
-    td.best  td.state         best, or not told from it; a word instead of a number (failed, running, ...)
+    td.best  td.quiet         best, or not told from it; a number that was not measured here (reported)
+    td.state                  a word instead of a number (failed, running, ...)
     span.spread  span.unit    the interval behind a mean; the unit below the name of a column
-    tbody.baselines           rows (or the tbody behind a rule) that were not trained
+    tbody.baselines           rows that were not trained
     p.footnote                one for each letter
 """
 
 import html
 
 from grux.results.contents import Table
-from grux.results.grid import Grid, Item, make_grid, printable
+from grux.results.grid import Grid, Item, printable
+from grux.results.sections import sections
 
 STYLE = """\
 :root { color-scheme: light dark; font: 16px/1.45 system-ui, sans-serif; }
@@ -27,7 +29,7 @@ body { margin: 1.5rem auto; max-width: 70rem; padding: 0 1rem; }
 .grux-table .label { text-align: start; }
 .grux-table .best { font-weight: bold; }
 .grux-table :is(.spread, .unit, .state) { opacity: .8; font-weight: normal; }
-.grux-table .baselines .label { font-style: italic; }
+.grux-table :is(.baselines .label, .quiet) { font-style: italic; }
 .grux-table .footnote { font-size: .875rem; margin: .25rem 0; }
 """
 
@@ -48,28 +50,32 @@ PAGE = """\
 </html>"""
 
 
-def html_table(table: Table, best: str = "") -> str:
-    """The table as one `<div>`: names, numbers, caption (with the sentence on how the best is marked) and footnotes."""
-    grid = make_grid(table)
-    lines = ['<div class="grux-table">', "<table>", f"<caption>{_text(table.caption + best, 4000)}</caption>"]
-    lines += ["<thead>", "<tr>", *(_head(grid, column) for column in range(len(grid.header))), "</tr>", "</thead>"]
-    starts = sorted({0, *grid.rules})
-    for start, end in zip(starts, [*starts[1:], len(grid.rows)], strict=True):
-        quiet = start > 0 and not table.transposed
-        lines.append('<tbody class="baselines">' if quiet else "<tbody>")
-        lines += [f"<tr>{_row(grid, row)}</tr>" for row in grid.rows[start:end]]
-        lines.append("</tbody>")
-    lines.append("</table>")
-    for letter, text in table.notes:
-        lines.append(f'<p class="footnote"><sup>{_text(letter)}</sup> {_text(text, 500)}</p>')
+def html_table(table: Table) -> str:
+    """The table as one `<div>`: a `<table>` with its caption for each section, and the footnotes."""
+    lines = ['<div class="grux-table">']
+    for number, section in enumerate(sections(table, "Bold")):
+        lines += _drawn(section.grid, section.caption, baselines=number == 0 and not table.transposed)
+        if number == 0:
+            lines += [f'<p class="footnote"><sup>{_text(a)}</sup> {_text(text, 500)}</p>' for a, text in table.notes]
     return "\n".join([*lines, "</div>"])
 
 
-def html_page(table: Table, best: str = "") -> str:
+def html_page(table: Table) -> str:
     """A whole page that holds the table: it loads nothing and runs nothing."""
     names = ", ".join(line.name for line in table.lines)
     title = _text(f"{table.rows_key} on {names}", 200)
-    return PAGE.format(title=title, style=STYLE, body=html_table(table, best))
+    return PAGE.format(title=title, style=STYLE, body=html_table(table))
+
+
+def _drawn(grid: Grid, caption: str, *, baselines: bool) -> list[str]:
+    lines = ["<table>", f"<caption>{_text(caption, 4000)}</caption>"]
+    lines += ["<thead>", "<tr>", *(_head(grid, column) for column in range(len(grid.header))), "</tr>", "</thead>"]
+    starts = sorted({0, *grid.rules})
+    for start, end in zip(starts, [*starts[1:], len(grid.rows)], strict=True):
+        lines.append('<tbody class="baselines">' if baselines and start > 0 else "<tbody>")
+        lines += [f"<tr>{_row(grid, row)}</tr>" for row in grid.rows[start:end]]
+        lines.append("</tbody>")
+    return [*lines, "</table>"]
 
 
 def _head(grid: Grid, column: int) -> str:
@@ -87,7 +93,8 @@ def _row(grid: Grid, row: tuple[Item, ...]) -> str:
 
 def _cell(item: Item) -> str:
     word = item.value is None and bool(item.text)
-    names = " ".join(name for name, true in (("best", item.best), ("state", word)) if true)
+    marks = (("best", item.best), ("quiet", item.quiet), ("state", word))
+    names = " ".join(name for name, true in marks if true)
     named = f' class="{names}"' if names else ""
     return f'<td{named} data-sort="{"" if item.value is None else repr(item.value)}">{_item(item)}</td>'
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from grux.errors import UsageError
+from grux.nearest import nearest_keys
 from grux.results.placing import scores_of
 from grux.results.record import Run
 from grux.results.schema import as_number
-from grux.results.select import known_keys, natural, require_key, value_of
+from grux.results.select import known_keys, natural, value_of
 from grux.results.statistics import Summary, summarise
 
 NUMBERS: dict[str, Callable[[Run], float | None]] = {
@@ -24,9 +25,11 @@ def sort_runs(runs: Sequence[Run], key: str) -> list[Run]:
     Runs without a value come last either way; equal ones by age. Raises UsageError for a key that no run has.
     """
     name, downwards = key.removeprefix("-"), key.startswith("-")
-    if runs and name not in NUMBERS and name != "created":
-        known = [*NUMBERS, "created", *known_keys(runs)]
-        require_key(runs, name, f"--sort {key}", known)
+    known = [*NUMBERS, "created", *known_keys(runs)]
+    if runs and name not in known:
+        near = nearest_keys(name, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(NUMBERS)}, created, or a config key."
+        raise UsageError(f"--sort {key}: no run has the key {name}; {hint}")
 
     def value(run: Run) -> Any:
         if name in NUMBERS:
@@ -35,8 +38,8 @@ def sort_runs(runs: Sequence[Run], key: str) -> list[Run]:
         return None if text is None else natural(text)
 
     by_age = sorted(runs, key=lambda run: (run.created, run.run_id))
-    known, unknown = ([run for run in by_age if (value(run) is None) is lacking] for lacking in (False, True))
-    return sorted(known, key=value, reverse=downwards) + unknown
+    valued = sorted((run for run in by_age if value(run) is not None), key=value, reverse=downwards)
+    return valued + [run for run in by_age if value(run) is None]
 
 
 def score_of(run: Run) -> Summary | None:

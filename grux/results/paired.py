@@ -153,4 +153,3 @@ def holm_corrected(comparisons: Mapping[str, Comparison]) -> dict[str, Compariso
 def differs(found: Comparison) -> bool | None:
     """Whether the difference is significant at 5 % after correction; None where there was no test."""
     return None if found.p_holm is None else found.p_holm <= 1 - LEVEL
-

@@ -47,9 +47,11 @@ def gradient_by_lag(runs: Sequence[Run], *, rows: str = "arch", columns: str = "
 def norms_of(runs: Sequence[Run]) -> dict[int, list[float]]:
     """Lag -> norms of all seeds that are finite; {} where no record has any."""
     norms: dict[int, list[float]] = {}
-    for probe in (run.record.get("gradient_by_lag") for run in runs if run.record):
-        for seed in probe["norms"] if probe else []:
-            for lag, value in zip(probe["lags"], map(as_number, seed), strict=False):
+    for record in (run.record for run in runs if run.record):
+        probe = record.get("gradient_by_lag") or {"norms": []}
+        for entry, found in zip(record["seeds"], probe["norms"], strict=False):
+            pairs = zip(probe["lags"], map(as_number, found), strict=False) if entry["status"] == "done" else ()
+            for lag, value in pairs:
                 if value is not None and math.isfinite(value):
                     norms.setdefault(lag, []).append(value)
     return norms

@@ -1,23 +1,21 @@
 """A table as text for a terminal or pipe, as GitHub Markdown, LaTeX (booktabs), CSV with every digit, or HTML."""
 
-import csv
-import io
 import re
 from typing import Any
 
 from grux.errors import UsageError
 from grux.results.contents import Table
-from grux.results.grid import Grid, Item, make_grid, printable
+from grux.results.grid import Grid, Item, printable
 from grux.results.html import html_page
+from grux.results.sections import Section, sections
+from grux.results.table_csv import csv_table
 
 FORMATS = ("text", "markdown", "latex", "csv", "html")
-
-BEST = " Best mean in bold."
 
 
 def render(table: Table, format: str = "text") -> str:
     """The table in one of `FORMATS`, no newline at its end. Names are escaped; no format can be broken by one."""
-    drawers = {"text": _text, "markdown": _markdown, "latex": _latex, "csv": _csv, "html": _html}
+    drawers = {"text": _text, "markdown": _markdown, "latex": _latex, "csv": csv_table, "html": html_page}
     if format not in drawers:
         raise UsageError(f"--format {format} is not known; choose one of {', '.join(FORMATS)}.")
     return drawers[format](table)
@@ -27,14 +25,6 @@ def _notes(table: Table) -> list[tuple[str, str]]:
     return [(letter, printable(text, longest=500)) for letter, text in table.notes]
 
 
-def _any_best(table: Table) -> bool:
-    return any(cell.best for row in table.rows for cell in row.cells)
-
-
-def _html(table: Table) -> str:
-    return html_page(table, BEST if _any_best(table) else "")
-
-
 # Text
 
 
@@ -42,13 +32,14 @@ def _text(table: Table) -> str:
     from grux.results.terminal import Page
 
     page = Page()
-    grid = make_grid(table)
-    for columns in _blocks(grid, page):
-        page.add(_drawn(grid, columns, page.styled))
-    best = "" if not _any_best(table) else BEST if page.styled else " *: best mean."
-    page.write(printable(table.caption, longest=4000) + best)
-    for letter, text in _notes(table):
-        page.write(f"({letter}) {text}", indent="    ")
+    for number, section in enumerate(sections(table, "Bold" if page.styled else "*")):
+        if number > 0:
+            page.write("")
+        for columns in _blocks(section.grid, page):
+            page.add(_drawn(section.grid, columns, page.styled))
+        page.write(printable(section.caption, longest=4000))
+        for letter, text in _notes(table) if number == 0 else ():
+            page.write(f"({letter}) {text}", indent="    ")
     return page.text()
 
 
@@ -87,18 +78,19 @@ def _rich_item(item: Item, styled: bool, text_class):
 
 
 def _markdown(table: Table) -> str:
-    grid = make_grid(table)
-    lines = [
-        [("<br>".join(_escape_markdown(part) for part in head if part)) for head in grid.header],
-        [":---" if column < grid.labels else "---:" for column in range(len(grid.header))],
-        *([_markdown_item(item) for item in row] for row in grid.rows),
-    ]
-    drawn = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    below = _escape_markdown(printable(table.caption, longest=4000)) + (
-        " Best mean in bold." if _any_best(table) else ""
-    )
-    notes = [f"<sup>{letter}</sup> {_escape_markdown(text)}" for letter, text in _notes(table)]
-    return "\n\n".join([drawn, below, *notes])
+    parts = []
+    for number, section in enumerate(sections(table, "Bold")):
+        grid = section.grid
+        lines = [
+            [("<br>".join(_escape_markdown(part) for part in head if part)) for head in grid.header],
+            [":---" if column < grid.labels else "---:" for column in range(len(grid.header))],
+            *([_markdown_item(item) for item in row] for row in grid.rows),
+        ]
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        parts.append(_escape_markdown(printable(section.caption, longest=4000)))
+        if number == 0:
+            parts += [f"<sup>{letter}</sup> {_escape_markdown(text)}" for letter, text in _notes(table)]
+    return "\n\n".join(parts)
 
 
 def _markdown_item(item: Item) -> str:
@@ -132,12 +124,22 @@ _LATEX = {
     "×": r"$\times$",
     "∞": r"$\infty$",
     "–": "--",
+    "−": r"$-$",
     "…": r"\dots{}",
 }
 
 
 def _latex(table: Table) -> str:
-    grid = make_grid(table)
+    """A floating table for each section."""
+    notes = [rf"\par\footnotesize\textsuperscript{{{letter}}} {_escape_latex(text)}" for letter, text in _notes(table)]
+    parts = [r"% needs \usepackage{booktabs} and, for quotes and accents, \usepackage[T1]{fontenc}"]
+    for number, section in enumerate(sections(table, "Bold")):
+        parts += _latex_float(section, notes if number == 0 else [])
+    return "\n".join(parts)
+
+
+def _latex_float(section: Section, notes: list[str]) -> list[str]:
+    grid = section.grid
     depth = len(grid.header[0])
     heads = [" & ".join(_escape_latex(head[line]) for head in grid.header) + r" \\" for line in range(depth)]
     body = []
@@ -145,15 +147,10 @@ def _latex(table: Table) -> str:
         if number in grid.rules:
             body.append(r"\midrule")
         body.append(" & ".join(map(_latex_item, row)) + r" \\")
-    caption = _escape_latex(printable(table.caption, longest=4000)) + (
-        " Best mean in bold." if _any_best(table) else ""
-    )
-    notes = [rf"\par\footnotesize\textsuperscript{{{letter}}} {_escape_latex(text)}" for letter, text in _notes(table)]
-    lines = [
-        r"% needs \usepackage{booktabs} and, for quotes and accents, \usepackage[T1]{fontenc}",
+    return [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{caption}}}",
+        rf"\caption{{{_escape_latex(printable(section.caption, longest=4000))}}}",
         rf"\begin{{tabular}}{{{'l' * grid.labels}{'r' * (len(grid.header) - grid.labels)}}}",
         r"\toprule",
         *heads,
@@ -164,7 +161,6 @@ def _latex(table: Table) -> str:
         *notes,
         r"\end{table}",
     ]
-    return "\n".join(lines)
 
 
 def _latex_item(item: Item) -> str:
@@ -176,51 +172,3 @@ def _latex_item(item: Item) -> str:
 
 def _escape_latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
-
-
-# CSV
-
-CSV_COLUMNS = (
-    *("row", "column", "metric", "split", "n", "mean", "half_width", "std", "seeds", "values"),
-    *("parameters", "seconds", "compile_seconds", "state", "best", "notes"),
-)
-
-
-def _csv(table: Table) -> str:
-    """One line for each cell; numbers unrounded and unscaled (fractions, not percent), values in the order of seeds."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    notes = dict(table.notes)
-    for row in table.rows:
-        for cell, line in zip(row.cells, table.lines, strict=True):
-            names = (line.name, row.name) if table.transposed else (row.name, line.name)
-            summary = cell.summary
-            numbers = [summary.n, summary.mean, summary.half_width, summary.std] if summary else [0, None, None, None]
-            if row.baseline:
-                numbers[0] = None
-            writer.writerow(
-                [
-                    *map(_safe, names),
-                    _safe(line.unit.metric),
-                    _safe(line.unit.split),
-                    *map(_full, numbers),
-                    " ".join(map(str, cell.scores)),
-                    " ".join(map(_full, cell.scores.values())),
-                    *map(_full, (cell.parameters, cell.seconds, cell.compile_seconds)),
-                    "baseline" if row.baseline else cell.state,
-                    "yes" if cell.best else "",
-                    _safe(" | ".join(printable(notes[letter], longest=500) for letter in cell.notes)),
-                ]
-            )
-    return out.getvalue().rstrip("\n")
-
-
-def _full(number: float | None) -> str:
-    return "" if number is None else repr(number)
-
-
-def _safe(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    text = printable(text, longest=500)
-    return "'" + text if text.startswith(("=", "+", "-", "@")) else text

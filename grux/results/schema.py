@@ -38,7 +38,16 @@ RECORD = {
     "config": {str: object},
     "metric": {"primary": str, "higher_is_better": bool},
     "selection": _Optional({str: _Optional(str)}),
-    "seeds": [{"seed": int, "status": str, "steps": _Optional(int), "best_step": _Optional(int), "scores": _SCORES}],
+    "seeds": [
+        {
+            "seed": int,
+            "status": str,
+            "steps": _Optional(int),
+            "best_step": _Optional(int),
+            "scores": _SCORES,
+            "last_scores": _Optional(_SCORES),
+        }
+    ],
     "baselines": _Optional({str: _SCORES}),
     "signatures": _Optional({str: _Optional(str)}),
     "parameters": _Optional({str: object, "total": int, "by_rule": _Optional({str: int}), "rule": _Optional(str)}),
@@ -54,6 +63,7 @@ RECORD = {
     # Lists in the order of "seeds".
     "gradient_by_lag": _Optional({"rule": str, "lags": [int], "examples": [int], "norms": [[_NUMBER]]}),
     "score_by_length": _Optional({"rule": str, "split": str, "bins": [_BIN], "scores": [{str: [_NUMBER]}]}),
+    "matching": _Optional({str: object, "by": str, "target": _NUMBER, "reached": _NUMBER, "rule": str}),
     "seconds": _Optional({str: _NUMBER}),
     "examples_per_second": _Optional(_NUMBER),
     "versions": _Optional({str: _Optional(str)}),

@@ -1,12 +1,12 @@
-"""Choosing and grouping runs by any key: a config group (`arch`), `experiment`, or a config key (`model.features`)."""
+"""Choosing and grouping runs by any key: a config group (`arch`), `group`, or a config key (`model.features`)."""
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from grux.errors import UsageError
+from grux.nearest import nearest_keys
 from grux.results.record import Run
 
 # Settings that say where and how a run is written: no part of its identity.
@@ -14,19 +14,25 @@ WITHOUT_EFFECT = frozenset(
     {"group", "runs", "run_dir", "force", "tensorboard", "progress", "plugins", "checkpoint_every", "max_to_keep"}
 )
 # With these the scores are the same to float tolerance, which is another run but not another thing to compare.
-NEUTRAL = WITHOUT_EFFECT | {"experiment", "hydra", "seed_strategy"}
+NEUTRAL = WITHOUT_EFFECT | {"experiment", "hydra", "seed_strategy", "test_weights"}
 # Runs that differ in these alone are more seeds of the same thing.
 SEEDS = frozenset({"seeds", "first_seed"})
 
-_ATTRIBUTES = ("experiment", "run_id", "state")
+_ATTRIBUTES = {"group": "experiment", "run_id": "run_id", "state": "state"}
 
 
 def value_of(run: Run, key: str) -> str | None:
-    """The run's value of the key as text; None where it has none. A group name means the choice, not the whole node."""
+    """The run's value of the key as text; None where it has none.
+
+    The name of a config group means the choice, not the whole node. `group` is the folder that the run lies in;
+    `experiment` is the experiment's file, and for a run without one its folder.
+    """
     if key in _ATTRIBUTES:
-        return str(getattr(run, key))
+        return str(getattr(run, _ATTRIBUTES[key]))
     if key in run.choices:
         return run.choices[key]
+    if key == "experiment":
+        return run.experiment
     node: Any = run.config
     for part in key.split("."):
         if not isinstance(node, dict) or part not in node:
@@ -42,7 +48,7 @@ def as_text(value: object) -> str:
 
 def known_keys(runs: Iterable[Run]) -> list[str]:
     """Every key that `value_of` knows for at least one run."""
-    keys: set[str] = set(_ATTRIBUTES)
+    keys: set[str] = {*_ATTRIBUTES, "experiment"}
     for run in runs:
         keys.update(run.choices)
         keys.update(flatten(run.config))
@@ -52,7 +58,7 @@ def known_keys(runs: Iterable[Run]) -> list[str]:
 def require_key(runs: Sequence[Run], key: str, what: str) -> None:
     """Raises UsageError, with the nearest known keys, where no run has the key that `what` asks for."""
     if all(value_of(run, key) is None for run in runs):
-        near = difflib.get_close_matches(key, known_keys(runs), n=3)
+        near = nearest_keys(key, known_keys(runs), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "name a config group such as arch, or a config key."
         raise UsageError(f"no run has the key of {what}; {hint}")
 
@@ -79,7 +85,7 @@ def grouped(runs: Iterable[Run], key: str) -> dict[str, list[Run]]:
     for run in runs:
         if (value := value_of(run, key)) is not None:
             groups.setdefault(value, []).append(run)
-    return {value: groups[value] for value in sorted(groups, key=_natural)}
+    return {value: groups[value] for value in sorted(groups, key=natural)}
 
 
 def latest(runs: Iterable[Run]) -> list[Run]:
@@ -135,6 +141,7 @@ def _comparable(value: str) -> float | str:
         return value
 
 
-def _natural(value: str) -> tuple[bool, float, str]:
+def natural(value: str) -> tuple[bool, float, str]:
+    """Sorts numbers by size and before words, words by their letters."""
     number = _comparable(value)
     return (True, 0.0, number) if isinstance(number, str) else (False, number, "")

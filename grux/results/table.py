@@ -8,197 +8,192 @@ averaged with like: a cell holds seeds of one config, a line holds one metric on
 import dataclasses
 import difflib
 from collections.abc import Sequence
+from typing import Any
 
 from grux.errors import UsageError
-from grux.results.caption import caption_of
-from grux.results.comparable import is_of_data, mixed_line, refusal
+from grux.results.caption import aggregates_caption, caption_of, versus_caption
+from grux.results.cells import MISSING, CellMaker, Notes, baseline_scores
+from grux.results.comparable import is_of_data, mixed_line
 from grux.results.contents import Cell, Line, Row, Table
+from grux.results.contest import against, judged, require_reference
+from grux.results.facts import extras, require_facts
+from grux.results.matched import WIDTH, widths_differ
+from grux.results.normalised import aggregated
 from grux.results.record import Run
-from grux.results.schema import as_number
-from grux.results.select import differences, grouped, latest, require_key, value_of
-from grux.results.statistics import Summary, summarise
+from grux.results.reported import placed, read_reported
+from grux.results.select import grouped, latest, require_key, value_of
+from grux.results.selection import Selection
+from grux.results.statistics import Summary
 from grux.results.units import Unit, decimals_for, direction
+from grux.results.view import View
 
 
-def make_table(
-    runs: Sequence[Run], *, rows: str = "arch", columns: str = "data", split: str = "test", metric: str | None = None
-) -> Table:
-    """The table of these runs; of each config the newest finished run counts.
+def make_table(runs: Sequence[Run], view: View | None = None, **changes: Any) -> Table:
+    """The table of these runs; of each config the newest finished run counts. `changes` are fields of `View`.
 
     `metric` None takes each run's primary metric. Raises UsageError where there is nothing to show, where a key, metric
     or split is unknown, and where a cell or line would mix what must not be mixed.
     """
+    view = dataclasses.replace(view or View(), **changes)
     if not runs:
         raise UsageError(
             "there are no runs to show: no folder with a result.json or status.json was found; train first."
         )
     runs = latest(runs)
-    require_key(runs, rows, f"--rows {rows}")
-    require_key(runs, columns, f"--columns {columns}")
-    if rows == columns:
-        raise UsageError(f"--rows and --columns are both {rows}; give two different keys, such as arch and data.")
-    _require_score(runs, metric, split)
+    require_key(runs, view.rows, f"--rows {view.rows}")
+    require_key(runs, view.columns, f"--columns {view.columns}")
+    require_facts(runs, view.show)
+    _require_score(runs, view.metric, view.split)
     # Data sets never compete, so where they are asked for as rows the lines of the table run along its rows.
-    transposed = is_of_data(rows) and not is_of_data(columns)
+    transposed = is_of_data(view.rows) and not is_of_data(view.columns)
     if transposed:
-        rows, columns = columns, rows
-    if problem := mixed_line(runs, rows, columns):
+        view = dataclasses.replace(view, rows=view.columns, columns=view.rows)
+    if problem := mixed_line(runs, view.rows, view.columns):
         raise UsageError(problem)
-    return _Maker(rows, columns, split, metric).make(runs, transposed)
+    if widths_differ(runs) and WIDTH not in (view.rows, view.columns):
+        view = dataclasses.replace(view, show=(*view.show, WIDTH))
+    return _Maker(runs, view).make(transposed)
 
 
 class _Maker:
-    """Collects footnotes while it walks over rows and lines."""
+    """Walks over rows and lines."""
 
-    def __init__(self, rows: str, columns: str, split: str, metric: str | None):
-        self.rows, self.columns, self.split, self.metric = rows, columns, split, metric
-        self.notes: dict[str, str] = {}  # text -> letter
+    def __init__(self, runs: Sequence[Run], view: View):
+        self.runs, self.view = runs, view
+        self.notes = Notes()
+        self.selection = Selection(view.select, view.last)
+        self.cells = CellMaker(
+            self.notes,
+            split=view.split,
+            metric=view.metric,
+            selection=self.selection,
+            interval=view.interval,
+            shown=view.show,
+        )
+        self.baselines: dict[str, dict[str, float]] = {}  # line -> name -> score
 
-    def make(self, runs: list[Run], transposed: bool) -> Table:
-        by_row = grouped(runs, self.rows)
-        by_line = grouped(runs, self.columns)
-        placed = {(row, line): _having(by_row[row], self.columns, line) for row in by_row for line in by_line}
-        by_row = {row: group for row, group in by_row.items() if any(placed[row, line] for line in by_line)}
-        by_line = {line: group for line, group in by_line.items() if any(placed[row, line] for row in by_row)}
-        cells = {(row, line): self.cell(row, line, placed[row, line]) for row in by_row for line in by_line}
-        made_lines, baseline_rows = [], {}
+    def make(self, transposed: bool) -> Table:
+        view = self.view
+        by_row, by_line = grouped(self.runs, view.rows), grouped(self.runs, view.columns)
+        placed_runs = {(row, line): _having(by_row[row], view.columns, line) for row in by_row for line in by_line}
+        by_row = {row: group for row, group in by_row.items() if any(placed_runs[row, line] for line in by_line)}
+        by_line = {line: group for line, group in by_line.items() if any(placed_runs[row, line] for row in by_row)}
+        lines: list[Line] = []
+        columns: dict[str, dict[str, Cell]] = {}
         for line, group in by_line.items():
-            records = [run.record for run in group if run.record]
-            metric = _metric_of(records, self.metric)
-            column = {row: cells[row, line] for row in by_row}
-            summaries = [cell.summary for cell in column.values() if cell.summary]
-            decimals = decimals_for(metric, [s.mean for s in summaries], [s.half_width or 0.0 for s in summaries])
-            unit = Unit(metric, self.split, direction(metric, records), decimals)
-            made_lines.append(Line(line, unit))
-            for row, cell in _mark_best(column, unit).items():
-                cells[row, line] = cell
-            for name, score in self.baselines(line, records, metric).items():
-                baseline_rows.setdefault(name, {})[line] = Cell({}, Summary(1, score, None, None), "done")
-        missing = Cell({}, None, "missing")
-        made_rows = [Row(row, tuple(cells[row, line] for line in by_line)) for row in by_row]
-        for name, found in baseline_rows.items():
-            made_rows.append(Row(name, tuple(found.get(line, missing) for line in by_line), baseline=True))
+            own = {row: placed_runs[row, line] for row in by_row}
+            made, columns[line] = self.line(line, [run.record for run in group if run.record], own)
+            lines.append(made)
+        self._require_scores(columns)
+        self._refer(lines, columns)
+        rows = self._with_reported(self.rows(list(by_row), columns), lines)
+        aggregates = self._aggregates(rows, lines)
         # A run that broke before it wrote down what it was still must not be silence.
-        for run in runs:
-            if value_of(run, self.rows) is None or value_of(run, self.columns) is None:
-                self.note(f"not shown: {run.path}: {run.problem or f'it has no {self.rows} or no {self.columns}'}")
+        for run in self.runs:
+            if value_of(run, view.rows) is None or value_of(run, view.columns) is None:
+                self.notes.letter(f"not shown: {run.path}: {run.problem or f'it has no {view.rows} or {view.columns}'}")
+        beside = extras(rows, view.show)
         return Table(
-            rows_key=self.rows,
-            columns_key=self.columns,
-            lines=tuple(made_lines),
-            rows=tuple(made_rows),
-            notes=tuple((letter, text) for text, letter in self.notes.items()),
-            caption=caption_of(made_lines, made_rows, [run.record for run in runs if run.record]),
+            rows_key=view.rows,
+            columns_key=view.columns,
+            lines=tuple(lines),
+            rows=tuple(rows),
+            notes=self.notes.all(),
+            caption=caption_of(
+                lines,
+                rows,
+                self.runs,
+                selection=self.selection,
+                interval=view.interval,
+                columns=beside,
+                rows_key=view.rows,
+            ),
             transposed=transposed,
+            extras=beside,
+            reference=view.reference,
+            versus_caption=versus_caption(view.reference) if view.reference else "",
+            aggregates=aggregates,
+            aggregates_caption=aggregates_caption(*view.bounds, view.reference) if view.bounds else "",
         )
 
-    def note(self, text: str) -> str:
-        """The letter of this footnote: a, b, ..., z, aa, ab, ..."""
-        if text not in self.notes:
-            number, letters = len(self.notes), ""
-            while number >= 0:
-                number, rest = number // 26 - 1, number % 26
-                letters = chr(ord("a") + rest) + letters
-            self.notes[text] = letters
-        return self.notes[text]
-
-    def cell(self, row: str, line: str, runs: list[Run]) -> Cell:
-        if not runs:
-            return Cell({}, None, "missing")
-        done = sorted((run for run in runs if run.record), key=lambda run: run.created)
-        if differing := differences(done) if len(done) > 1 else {}:
-            raise UsageError(refusal(f"the cell {row} × {line} would average {len(done)} runs", differing))
-        records = [run.record for run in done if run.record]
-        scores: dict[int, float] = {}
-        asked: set[int] = set()
-        notes, diverged = [], []
-        for record in records:
-            for entry in record["seeds"]:
-                asked.add(entry["seed"])
-                score = as_number(entry["scores"].get(self.split, {}).get(_metric_of([record], self.metric)))
-                if entry["status"] == "done" and score is not None:
-                    scores[entry["seed"]] = score
-                elif entry["status"] == "done":
-                    notes.append(self.note(f"{row} on {line}, seed {entry['seed']}: no such score on {self.split}"))
-                else:
-                    diverged.append(entry["seed"])
-            if isinstance(wanted := record["config"].get("seeds"), int) and wanted > len(record["seeds"]):
-                notes.append(self.note(f"{row} on {line}: {len(record['seeds'])} of {wanted} seeds"))
-                asked.add(-1)  # one that has no score
-        if diverged:
-            notes.append(self.note(f"{row} on {line}: {_seeds(diverged)} diverged (a loss that is not finite)"))
-        state = "done" if scores else "diverged" if diverged else "missing"
-        for run in runs:
-            if not run.record:
-                notes.append(self.note(f"{row} on {line}: {_plight(run)}"))
-                # More seeds of this config that did not arrive leave the mean partial; a failed try of another not.
-                if scores and not differences([done[0], run]):
-                    state = "partial"
-                elif not scores:
-                    state = run.state
-        if state == "done" and asked != scores.keys():
-            state = "partial"
-        seconds = [_seconds(record) for record in records]
-        return Cell(
-            scores=dict(sorted(scores.items())),
-            summary=summarise(scores.values()) if scores else None,
-            state=state,
-            notes=tuple(dict.fromkeys(notes)),
-            parameters=next((record["parameters"]["total"] for record in records if record.get("parameters")), None),
-            seconds=sum(own for own, _ in seconds) if seconds else None,
-            compile_seconds=sum(compiled for _, compiled in seconds) if seconds else None,
+    def line(self, name: str, records: list[dict], own: dict[str, list[Run]]) -> tuple[Line, dict[str, Cell]]:
+        """The line with its unit, and its cells with the best marked."""
+        metric = self.view.metric or (records[0]["metric"]["primary"] if records else "score")
+        upwards = direction(metric, records)
+        if self.selection.rule == "max_over_seeds" and upwards is None:
+            raise UsageError(f"--select max_over_seeds: nothing says whether a higher {metric} is better.")
+        column = {row: self.cells.cell(row, name, runs, upwards) for row, runs in own.items()}
+        summaries = [cell.summary for cell in column.values() if cell.summary]
+        widths = [
+            s.half_width or (s.interval[1] - s.interval[0]) / 2 if s.interval else s.half_width for s in summaries
+        ]
+        unit = Unit(
+            metric,
+            self.view.split,
+            upwards,
+            decimals_for(metric, [s.mean for s in summaries], [w or 0 for w in widths]),
         )
+        best = None
+        if self.selection.rule != "max_over_seeds":  # where luck was chosen nobody is best
+            column, best = judged(column, upwards, name, self.notes)
+        self.baselines[name] = baseline_scores(records, name, self.view.split, metric, self.notes)
+        return Line(name, unit, best), column
 
-    def baselines(self, line: str, records: list[dict], metric: str) -> dict[str, float]:
-        """Baseline name -> score. Every run of the line computes the same; a difference is worth a note."""
-        found: dict[str, float] = {}
-        for record in records:
-            for name, scores in (record.get("baselines") or {}).items():
-                score = as_number(scores.get(self.split, {}).get(metric))
-                if score is None:
-                    continue
-                if abs(found.setdefault(name, score) - score) > 1e-4 * abs(score):
-                    self.note(f"{name} on {line}: runs give {found[name]:.6g} and {score:.6g}; the first is shown")
-        return found
+    def rows(self, names: list[str], columns: dict[str, dict[str, Cell]]) -> list[Row]:
+        """Contestants first, then the methods that were not trained."""
+        rows = [Row(row, tuple(column[row] for column in columns.values())) for row in names]
+        for method in self.methods():
+            scores = [self.baselines[line].get(method) for line in columns]
+            cells = (MISSING if s is None else Cell({}, Summary(1, s, None, None), "done") for s in scores)
+            rows.append(Row(method, tuple(cells), baseline=True))
+        return rows
+
+    def methods(self) -> list[str]:
+        """The names of all methods that were not trained."""
+        return list(dict.fromkeys(method for found in self.baselines.values() for method in found))
+
+    def _refer(self, lines: list[Line], columns: dict[str, dict[str, Cell]]) -> None:
+        if (reference := self.view.reference) is None:
+            return
+        require_reference(
+            reference, [*dict.fromkeys(row for column in columns.values() for row in column), *self.methods()]
+        )
+        for line in lines:
+            column = columns[line.name]
+            columns[line.name] = against(column, self.baselines[line.name], reference, line.unit.higher_is_better)
+
+    def _with_reported(self, rows: list[Row], lines: list[Line]) -> list[Row]:
+        if self.view.reported is None:
+            return rows
+        found = placed(read_reported(self.view.reported), [row.name for row in rows], lines, self.notes)
+        return [
+            dataclasses.replace(
+                row,
+                cells=tuple(
+                    dataclasses.replace(cell, reported=found.get((row.name, line.name)))
+                    for cell, line in zip(row.cells, lines, strict=True)
+                ),
+            )
+            for row in rows
+        ]
+
+    def _aggregates(self, rows: list[Row], lines: list[Line]) -> dict[str, Any]:
+        if self.view.bounds is None:
+            return {}
+        return aggregated(rows, lines, *self.view.bounds, self.view.reference, self.notes)
+
+    def _require_scores(self, columns: dict[str, dict[str, Cell]]) -> None:
+        """Raises UsageError where no record can serve a selection rule that was asked for."""
+        cells = [cell for column in columns.values() for cell in column.values()]
+        finished = any(run.record for run in self.runs)
+        if self.selection.rule in ("last", "mean_last_k") and finished and not any(cell.scores for cell in cells):
+            texts = dict(self.notes.all())
+            reason = next((texts[letter] for cell in cells if cell.state != "diverged" for letter in cell.notes), "")
+            raise UsageError(f"--select {self.selection.rule}: {reason}.")
 
 
 def _having(runs: list[Run], key: str, value: str) -> list[Run]:
     return [run for run in runs if value_of(run, key) == value]
-
-
-def _metric_of(records: Sequence[dict], metric: str | None) -> str:
-    return metric or (records[0]["metric"]["primary"] if records else "score")
-
-
-def _seconds(record: dict) -> tuple[float, float]:
-    """(training and evaluation, compilation) of a finished run."""
-    seconds = {key: as_number(value) or 0.0 for key, value in (record.get("seconds") or {}).items()}
-    return seconds.get("train", 0.0) + seconds.get("evaluate", 0.0), seconds.get("compile", 0.0)
-
-
-def _plight(run: Run) -> str:
-    status = run.status or {}
-    where = f", step {status['step']} of {status['steps']}" if status.get("step") and status.get("steps") else ""
-    return f"{run.state}{where}{f' ({run.problem})' if run.problem else ''}, see {run.path}"
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, sorted(seeds)))}"
-
-
-def _mark_best(column: dict[str, Cell], unit: Unit) -> dict[str, Cell]:
-    """Best of the complete cells in bold; cells that print the same number as the best are best too."""
-    complete = [cell.summary.mean for cell in column.values() if cell.state == "done" and cell.summary]
-    complete = [mean for mean in complete if mean == mean]
-    if unit.higher_is_better is None or len(complete) < 2:  # of one, best says nothing
-        return column
-    best = unit.number(max(complete) if unit.higher_is_better else min(complete))
-    return {
-        row: dataclasses.replace(cell, best=cell.state == "done" and unit.number(cell.summary.mean) == best)
-        if cell.summary
-        else cell
-        for row, cell in column.items()
-    }
 
 
 def _require_score(runs: Sequence[Run], metric: str | None, split: str) -> None:

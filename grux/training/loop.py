@@ -54,6 +54,8 @@ class Pace:
     patience: int | None
     steps_per_dispatch: int
     checkpoint_every: int
+    test_at_evaluations: bool = False
+    """Log the scores of the test splits at each evaluation; nothing is decided by them."""
 
 
 def total_steps(dataset: Dataset, *, batch_size: int, epochs: int, steps: int | None) -> int:
@@ -219,10 +221,25 @@ class Loop:
             for seed, score, running in zip(self._seeds, scores, active, strict=True)
             if running
         )
+        if self._pace.test_at_evaluations:
+            self._log_tests(state, active)
         best = np.asarray(state.best_value)[: self._axis.count]
         status = f"validation {selection} {_mean([s[selection] for s in scores])} (best {_mean(best)})"
         self._progress.evaluated(at.step, status)
         return state, bool(np.asarray(state.active).any())
+
+    def _log_tests(self, state: TrainState, active: np.ndarray) -> None:
+        """The test scores of this evaluation's weights, of the seeds that were still training: for averages over k."""
+        at = self.position
+        for name, split in self._dataset.splits.items():
+            if name in ("train", "validation"):
+                continue
+            scores = self._programs.evaluate(state.params, split, self._pace.batch_size)
+            self._log.write(
+                {**self._row(), "seed": seed, "split": name, "seconds": round(at.train_seconds, 3), **score}
+                for seed, score, running in zip(self._seeds, scores, active, strict=True)
+                if running
+            )
 
     def _save(self, state: TrainState) -> None:
         self._log.sync()

@@ -1,5 +1,6 @@
 """The numbers of a finished training: every split, for the best parameters of each seed."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,9 @@ class Scored:
     """Scores of each seed, of the methods without training, and how corpus metrics were computed."""
 
     seeds: list[Scores]
+    """With the weights of the best step on validation."""
+    last: list[Scores] | None = None
+    """With the last weights, where they were asked for."""
     baselines: dict[str, Scores] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -39,11 +43,34 @@ def score(
     batch_size: int,
     count: int,
     stop: Callable[[], bool],
+    last: bool = False,
 ) -> Scored:
-    """Score validation and all test splits; decoding only on test splits, once, at the very end.
+    """Score validation and all test splits with the best weights, and with the last ones too where `last` asks for it.
 
-    Raises Interrupted between splits when `stop()` turns true.
+    Decoding happens only here, on test splits, once for each set of weights; where every seed's last step is its best
+    one there is but one. Raises Interrupted between splits when `stop()` turns true.
     """
+    scored = _score(programs, state, dataset, task, batch_size, count, stop, first=True)
+    if last:
+        same = np.array_equal(np.asarray(state.step)[:count], np.asarray(state.best_step)[:count])
+        final = dataclasses.replace(state, best_params=state.params)
+        others = scored if same else _score(programs, final, dataset, task, batch_size, count, stop, first=False)
+        scored.last = others.seeds
+    return scored
+
+
+def _score(
+    programs: Programs,
+    state: TrainState,
+    dataset: Dataset,
+    task: Task,
+    batch_size: int,
+    count: int,
+    stop: Callable[[], bool],
+    *,
+    first: bool,
+) -> Scored:
+    """Scores of `state.best_params`; `first` time also of methods without training, and the probes."""
     scored = Scored([{} for _ in range(count)])
     for name, split in dataset.splits.items():
         if stop():
@@ -54,12 +81,12 @@ def score(
             seed[name] = values
         if name == "validation":
             continue
-        for method, values in programs.baselines(split, batch_size).items():
+        for method, values in (programs.baselines(split, batch_size) if first else {}).items():
             scored.baselines.setdefault(method, {})[name] = values
         texts = _decode(programs, state, dataset, task, name, split, batch_size, scored) if task.needs_decoding else None
-        if name == "test" and dataset.info.window is None:  # a window of fixed length has no axis of lengths
+        if first and name == "test" and dataset.info.window is None:  # a window of fixed length has no axis of lengths
             _score_lengths(programs, state, task, split, batch_size, texts, scored)
-    if found := lag.gradient_by_lag(programs, state.best_params, dataset.splits["validation"], batch_size):
+    if first and (found := lag.gradient_by_lag(programs, state.best_params, dataset.splits["validation"], batch_size)):
         scored.probes["gradient_by_lag"] = found
     return scored
 
@@ -126,6 +153,7 @@ def seed_rows(state: TrainState, seeds: list[int], scored: Scored) -> list[dict[
                 "best_step": best if best >= 0 else None,
                 # Without a finite evaluation there are no best parameters, and no score to report.
                 "scores": scores if best >= 0 else {},
+                **({"last_scores": scored.last[number] if best >= 0 else {}} if scored.last is not None else {}),
             }
         )
     return rows

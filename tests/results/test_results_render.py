@@ -123,7 +123,7 @@ def test_styles_only_on_a_terminal(tmp_path, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     styled = render(table)
-    assert "\x1b[1;32m79.6" in styled and "Best mean in bold" in styled
+    assert "\x1b[1;32m79.6" in styled and "Bold: best mean" in styled
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[1m79.6" in render(table)
 

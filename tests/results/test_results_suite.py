@@ -1,0 +1,67 @@
+"""Several data sets in one number, by the definitions of rliable, recomputed plainly; what the intervals cover."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import mannwhitneyu, trim_mean
+
+from grux.results import suite
+from grux.results.suite import THRESHOLDS, aggregate, iqm, probability, profile
+
+RNG = np.random.default_rng(0)
+GRU = RNG.normal(1.0, 0.3, size=(4, 5))
+LSTM = RNG.normal(0.8, 0.3, size=(4, 5))
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=30))
+def test_iqm_is_the_trimmed_mean_of_scipy(scores):
+    # rliable: scipy.stats.trim_mean(scores, proportiontocut=0.25, axis=None)
+    assert float(iqm(np.array(scores))) == pytest.approx(trim_mean(scores, 0.25), abs=1e-12)
+
+
+def test_values_are_rliables():
+    found = aggregate(GRU.tolist(), LSTM.tolist())
+    assert found.runs == 20
+    assert found.iqm[0] == pytest.approx(trim_mean(GRU, 0.25, axis=None))
+    assert found.mean[0] == pytest.approx(GRU.mean())
+    # P(X > Y): for each task Mann-Whitney's U over the number of pairs, then the mean over tasks.
+    u = [mannwhitneyu(x, y).statistic / 25 for x, y in zip(GRU, LSTM, strict=True)]
+    assert found.probability is not None and found.probability[0] == pytest.approx(np.mean(u))
+    for above, (share, low, high) in zip(THRESHOLDS, found.profile, strict=True):
+        assert share == pytest.approx((above < GRU).mean())
+        assert low <= share <= high
+
+
+def test_the_bootstrap_draws_seeds_within_each_data_set():
+    # Two data sets far apart, each without spread: drawing seeds changes nothing, drawing data sets would.
+    found = aggregate([[0.0] * 4, [1.0] * 4])
+    assert found.iqm == (0.5, 0.5, 0.5)
+    assert found.mean == (0.5, 0.5, 0.5)
+    # One data set of two seeds: of its four resamples one is all low and one all high.
+    _, low, high = aggregate([[0.0, 1.0]]).mean
+    assert (low, high) == (0.0, 1.0)
+
+
+def test_profiles_fall_and_data_sets_weigh_alike():
+    shares = [share for share, _, _ in profile([[0.2, 0.6, 0.9], [1.5]], [0.0, 0.5, 1.0, 2.0])]
+    assert shares == pytest.approx([1.0, (2 / 3 + 1) / 2, 0.5, 0.0])
+
+
+def test_one_seed_and_ties():
+    found = aggregate([[0.4]], [[0.4]])
+    assert found.iqm == (0.4, 0.4, 0.4)
+    assert probability([[0.4]], [[0.4]]) == (0.5, 0.5, 0.5)
+
+
+def test_intervals_cover_what_they_say(monkeypatch):
+    monkeypatch.setattr(suite, "RESAMPLES", 300)
+    rng = np.random.default_rng(5)
+    hits = {"iqm": 0, "mean": 0, "above": 0}
+    for _ in range(400):
+        # Ten data sets of twenty seeds; normal scores, so the middle half has the mean of all.
+        found = aggregate(rng.normal(0.5, 0.2, size=(10, 20)).tolist())
+        hits["iqm"] += found.iqm[1] <= 0.5 <= found.iqm[2]
+        hits["mean"] += found.mean[1] <= 0.5 <= found.mean[2]
+        hits["above"] += found.profile[0][1] <= 0.5 <= found.profile[0][2]
+    assert all(0.92 < count / 400 < 0.98 for count in hits.values()), hits
