@@ -14,13 +14,13 @@ EXAMPLES = """\
 
 
 def run(arguments: Sequence[str]) -> int:
-    made = parser("compare", "Two runs: config, data, versions, device, cost and scores, where they differ.", EXAMPLES)
+    made = parser("compare", "Two runs: where they differ, from config to scores.", EXAMPLES)
     made.add_argument("--json", action="store_true", help="for other programs: one object, numbers unrounded")
     given = made.parse_args(arguments)
     if len(given.choice) != 2:
         raise UsageError(
-            f"grux compare needs two runs and was given {len(given.choice)}; `grux ls` lists them, and a run in another "
-            "folder is named by its path."
+            f"grux compare needs two runs and was given {len(given.choice)}; `grux ls` lists them, and a run "
+            "in another folder is named by its path."
         )
     # Each word for itself: a run compared with itself is still two.
     found = [chosen([word], given.runs) for word in given.choice]

@@ -6,10 +6,11 @@ matplotlib is imported when something is drawn, and its state of the process (py
 import io
 import math
 import textwrap
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from grux.errors import UsageError
 from grux.results.grid import printable
@@ -72,7 +73,8 @@ def render(
     settings |= {f"{part}.color": INK for part in ("text", "xtick", "ytick")}
     settings |= {f"axes.{part}": INK for part in ("edgecolor", "labelcolor", "titlecolor")}
     settings |= {"svg.fonttype": "none", "savefig.transparent": True} if on_page else {}
-    with rc_context(settings):
+    with rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks shows as boxes
         drawn = _draw(figure, figure_class, styles, bare=on_page)
         picture = io.BytesIO()
         options: dict[str, Any] = {"dpi": 200} if kind == "png" else {"metadata": {"Date": None}}
@@ -134,7 +136,7 @@ def _draw(figure: Figure, figure_class: Any, styles: dict[str, Style] | None, *,
 def _handle(style: Style, legend: str) -> Any:
     from matplotlib.lines import Line2D
 
-    colour, dash = style
+    colour, dash = style[0], cast(Any, style[1])
     if legend == "line":
         return Line2D([], [], color=colour, linestyle=dash, linewidth=1.6)
     return Line2D([], [], color=colour, linestyle="none", marker=MARKERS[dash], markersize=5)

@@ -44,7 +44,9 @@ def final_scores(
         if standings:
             panels.append(_panel(column, unit, standings, _baselines(records, unit)))
     if not panels:
-        raise UsageError(f"no finished run has a score {metric or ''} on the split {split}".replace("  ", " ") + "; train first.")
+        raise UsageError(
+            f"no finished run has a score {metric or ''} on the split {split}".replace("  ", " ") + "; train first."
+        )
     caption = (
         f"Small marks: {split} scores of single seeds. Large mark and line: mean and 95 % interval (Student t) of two "
         "seeds or more. Dotted: without training."

@@ -28,7 +28,9 @@ def sort_runs(runs: Sequence[Run], key: str) -> list[Run]:
     known = [*NUMBERS, "created", *known_keys(runs)]
     if runs and name not in known:
         near = nearest_keys(name, known, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(NUMBERS)}, created, or a config key."
+        hint = (
+            f"did you mean {' or '.join(near)}?" if near else f"choose {', '.join(NUMBERS)}, created, or a config key."
+        )
         raise UsageError(f"--sort {key}: no run has the key {name}; {hint}")
 
     def value(run: Run) -> Any:
@@ -71,5 +73,6 @@ def _row(run: Run) -> dict[str, Any]:
         "score": score.mean if score else None,
         "half_width": score.half_width if score else None,
         "seeds": len(record["seeds"]) if record else None,
-        **{name: NUMBERS[name](run) for name in ("parameters", "seconds")},
+        "parameters": (record.get("parameters") or {}).get("total"),
+        "seconds": NUMBERS["seconds"](run),
     }

@@ -7,7 +7,7 @@ from typing import Any
 from grux.results.grid import printable
 from grux.results.record import Run
 from grux.results.schema import as_number
-from grux.results.select import flatten
+from grux.results.select import flatten, value_of
 from grux.results.statistics import summarise
 from grux.results.terminal import Page, ruled_table
 from grux.results.units import Unit, decimals_for, direction, short_seconds
@@ -15,8 +15,11 @@ from grux.results.units import Unit, decimals_for, direction, short_seconds
 COLOURS = {"done": "green", "running": "cyan", "failed": "red", "damaged": "red", "interrupted": "yellow"}
 
 
-def list_runs(runs: Sequence[Run]) -> str:
-    """A line for each run, newest last: id, experiment, choices that differ, state, score, seconds, age."""
+def list_runs(runs: Sequence[Run], shown: Sequence[str] = ()) -> str:
+    """A line for each run in the order given: id, group, choices that differ, state, score, seconds, age.
+
+    `shown`: further keys with a column of their own.
+    """
     from rich.text import Text
 
     if not runs:
@@ -25,38 +28,54 @@ def list_runs(runs: Sequence[Run]) -> str:
     # The id names arch and data; of the other choices only what tells the runs apart is worth the room.
     named = sorted({key for run in runs for key in run.choices} - {"arch", "data", "task", "experiment"})
     telling = [key for key in named if len({run.choices.get(key) for run in runs} - {None}) > 1]
+    telling += [key for key in shown if key not in (*telling, "group", "run_id", "state")]
     table = ruled_table(
         ["run", "experiment", *telling, "state", "score", "seconds", "age"], labels=3 + len(telling), styled=page.styled
     )
     now = datetime.datetime.now(datetime.UTC)
-    for run in sorted(runs, key=lambda run: (run.created, run.run_id)):
+    for run in runs:
         seconds = as_number(((run.record or {}).get("seconds") or {}).get("total"))
         table.add_row(
             Text(printable(run.run_id, 60)),
             Text(printable(run.experiment)),
-            *(Text(printable(run.choices.get(key, ""))) for key in telling),
+            *(Text(printable(value_of(run, key) or "")) for key in telling),
             Text(run.state, style=COLOURS.get(run.state, "") if page.styled else ""),
-            Text(printable(_score(run))),
+            Text(printable(score_text(run))),
             "" if seconds is None else short_seconds(seconds),
             _age(run.created, now),
         )
     page.add(table)
     for run in runs:
         if run.problem:
-            page.write(f"{printable(run.run_id, 60)}: {printable(run.problem, 500)}", indent="    ")
+            page.write(f"{printable(run.run_id, 60)}: {printable(reason_of(run), 500)}", indent="    ")
+    if any(run.state == "interrupted" for run in runs):
+        page.write(
+            "Interrupted runs go on where they stopped by the command that started them; `grux show RUN` says it."
+        )
     return page.text()
 
 
-def show_run(run: Run) -> str:
-    """All that the files of a run say: state, scores of each seed, selection, sizes, times, versions, data, config."""
+def reason_of(run: Run) -> str:
+    """Why the run is not done, and for an interrupted one from where it goes on."""
+    status = run.status or {}
+    at = f" (it goes on from step {status['step']} of {status['steps']})" if status.get("step") else ""
+    return (run.problem or "") + (at if run.state == "interrupted" else "")
+
+
+def show_run(run: Run, command: str = "") -> str:
+    """All that the files of a run say: state, scores of each seed, selection, sizes, times, versions, data, config.
+
+    `command` makes it again, or goes on with it.
+    """
     page = Page()
     page.write(f"{printable(run.run_id, 80)} ({printable(run.experiment)}): {run.state}")
-    facts: list[tuple[str, Any]] = [("reason", run.problem), ("folder", run.path)]
+    facts: list[tuple[str, Any]] = [("reason", reason_of(run)), ("folder", run.path)]
     facts.append(("choices", " ".join(f"{key}={value}" for key, value in sorted(run.choices.items()))))
     status = run.status or {}
     if not run.record:
         facts.append(("steps", f"{status['step']} of {status['steps']}" if status.get("steps") else None))
         facts += [(key, status.get(key)) for key in ("started", "updated", "host")]
+    facts.append(("goes on by" if run.state == "interrupted" else "command", command))
     _write_facts(page, facts)
     if run.record:
         page.write("")
@@ -178,7 +197,7 @@ def _mean(seeds: Sequence[dict[str, Any]], split: str, unit: Unit) -> str:
     return unit.number(summary.mean) + interval
 
 
-def _score(run: Run) -> str:
+def score_text(run: Run) -> str:
     """The primary test score, or how far the run got."""
     if not run.record:
         status = run.status or {}

@@ -56,7 +56,8 @@ def pareto(
         f"Mean {split} score of each config against its {COSTS[against]}; bars: 95 % interval over seeds (Student t). "
         "Line: the Pareto front, configs that no other one beats in both."
     )
-    return Figure(f"pareto_{against}", f"Score against {against}", tuple(panels), caption, tuple(left_out), legend="point")
+    title = f"Score against {COSTS[against]}"
+    return Figure(f"pareto_{against}", title, tuple(panels), caption, tuple(left_out), legend="point")
 
 
 def points_of(

@@ -1,4 +1,4 @@
-"""Finished runs laid out for a figure: which panel, which name, which point; and which are left out, with the reason."""
+"""Finished runs laid out for a figure: which panel, name and point; and which runs are left out, with the reason."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,9 @@ def placed(runs: Sequence[Run], rows: str, columns: str) -> tuple[Placed, list[s
     require_key(runs, columns, f"--columns {columns}")
     runs = latest(runs)
     done = [run for run in runs if run.record]
-    left_out = [f"{run.run_id}: {run.state}" + f" ({run.problem})" * bool(run.problem) for run in runs if not run.record]
+    left_out = [
+        f"{run.run_id}: {run.state}" + f" ({run.problem})" * bool(run.problem) for run in runs if not run.record
+    ]
     if problem := mixed_line(done, rows, columns):
         raise UsageError(problem)
     return {column: grouped(group, rows) for column, group in grouped(done, columns).items()}, left_out

@@ -81,10 +81,10 @@ def score_by_length(
             panels.append(_length_panel(column, unit, first, lines))
     if not panels:
         what = f"test {metric} by length" if metric else "scores by length"
-        raise UsageError(f"no run has {what} in its record: forecasts have none, other tasks since this version of grux.")
+        raise UsageError(f"no run has {what} in its record; forecasts have none, old records neither.")
     caption = (
-        "Test score by length of the input; bins hold about equally many examples, best weights. Line: mean over seeds; "
-        "bars: 95 % interval (Student t)."
+        "Test score by length of the input; bins hold about equally many examples, best weights. Line: mean over "
+        "seeds; bars: 95 % interval (Student t)."
     )
     return Figure("length", "Score by length", tuple(panels), caption, tuple(left_out))
 

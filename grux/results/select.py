@@ -116,15 +116,17 @@ def differences(runs: Sequence[Run]) -> dict[str, list[str]]:
     return choices | {key: values for key, values in configs.items() if key.split(".")[0] not in ignored}
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def flatten(config: dict[str, Any]) -> dict[str, str]:
     """Dotted key -> value as text, for every leaf."""
-    flat = {}
+    return {key: as_text(value) for key, value in leaves(config).items()}
+
+
+def leaves(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted key -> value, for every leaf; an empty mapping is one."""
+    found: dict[str, Any] = {}
     for key, value in config.items():
-        if isinstance(value, dict) and value:
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = as_text(value)
-    return flat
+        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+    return found
 
 
 def _varying(mappings: Sequence[dict[str, str]]) -> dict[str, list[str]]:

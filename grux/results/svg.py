@@ -13,11 +13,27 @@ NAMESPACE = "http://www.w3.org/2000/svg"
 LINK = "{http://www.w3.org/1999/xlink}href"
 ELEMENTS = frozenset({"svg", "g", "path", "text", "tspan", "defs", "clipPath", "use", "rect", "line", "circle"})
 ATTRIBUTES = frozenset(
-    {"id", "d", "x", "y", "x1", "x2", "y1", "y2", "r", "cx", "cy", "width", "height", "viewBox", "transform", "clip-path"}
+    {
+        "id",
+        "d",
+        "x",
+        "y",
+        "x1",
+        "x2",
+        "y1",
+        "y2",
+        "r",
+        "cx",
+        "cy",
+        "width",
+        "height",
+        "viewBox",
+        "transform",
+        "clip-path",
+    }
 )
-STYLES = re.compile(
-    r"(?:fill|stroke|opacity|font|text|stroke-[a-z]+|fill-[a-z]+|font-[a-z]+|text-anchor): (?:[\w#.,%' -]|url\(#[\w-]+\))+"
-)
+# The font is left to the page: letters are letters there.
+STYLES = re.compile(r"(?:(?:fill|stroke)(?:-[a-z]+)?|opacity|font-size|font-weight|text-anchor): [\w#., -]+")
 # The page's own colours, in light and in dark; lines that are black on white are white on black.
 PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--faint)", "#000000": "currentColor"}
 
@@ -45,7 +61,7 @@ def _kept(element: ElementTree.Element, name: str) -> ElementTree.Element:
         elif key == "clip-path" and re.fullmatch(r"url\(#[\w-]+\)", value):
             made.set(key, value.replace("#", f"#{name}-"))
         elif key == "style":
-            made.set(key, _style(value, name))
+            made.set(key, _style(value))
         elif key in ATTRIBUTES - {"id", "clip-path"}:
             made.set(key, value)
     made.text, made.tail = element.text if made.tag in ("text", "tspan") else None, None
@@ -57,12 +73,12 @@ def _kept(element: ElementTree.Element, name: str) -> ElementTree.Element:
     return made
 
 
-def _style(text: str, name: str) -> str:
+def _style(text: str) -> str:
     parts = [part.strip() for part in text.split(";")]
-    kept = "; ".join(part for part in parts if STYLES.fullmatch(part)).replace("url(#", f"url(#{name}-")
+    kept = "; ".join(part for part in parts if STYLES.fullmatch(part))
     for colour, own in PAGE_COLOURS.items():
         kept = re.sub(re.escape(colour), own, kept, flags=re.IGNORECASE)
-    return re.sub(r"'[^']*'", "inherit", kept) if "font" not in kept else kept
+    return kept
 
 
 def _local(tag: str) -> str:

@@ -32,8 +32,9 @@ MOST_EXAMPLES = 64
 
 
 def gradient_by_lag(programs: Programs, params: Any, split: Split, batch_size: int) -> dict[str, Any] | None:
-    """g at log-spaced lags for each seed, on a fixed batch of the longest bucket; None where the model has no recurrence.
+    """g at log-spaced lags for each seed, on a fixed batch of the longest bucket.
 
+    None where the model does not say what its recurrence is.
     {"rule", "lags" [L], "examples" [L] (those longer than the lag), "norms" [S, L]}.
     """
     if not programs.has("recurrence"):
@@ -44,7 +45,9 @@ def gradient_by_lag(programs: Programs, params: Any, split: Split, batch_size: i
     lengths = batch.mask.sum(1)
     lags = spaced_lags(int(lengths.max()))
 
-    norms = programs.of_each_seed(("lag", batch.inputs.shape), lambda model, batch: _norms(model, batch, lags), params, batch)
+    norms = programs.of_each_seed(
+        ("lag", batch.inputs.shape), lambda model, batch: _norms(model, batch, lags), params, batch
+    )
     examples = (lengths[:, None] > np.array(lags)).sum(0)
     return {"rule": RULE, "lags": lags, "examples": examples.tolist(), "norms": norms.astype(float).tolist()}
 

@@ -27,7 +27,9 @@ class Bin:
 
 def length_bins(split: Split) -> list[Bin]:
     """At most MOST_BINS ranges of input steps that cover the split, ascending; [] where all inputs are equally long."""
-    parts = [(bucket.ids, take_rows(bucket, bucket.arrays, np.arange(bucket.size)).mask.sum(1)) for bucket in split.buckets]
+    parts = [
+        (bucket.ids, take_rows(bucket, bucket.arrays, np.arange(bucket.size)).mask.sum(1)) for bucket in split.buckets
+    ]
     ids, lengths = (np.concatenate(part) for part in zip(*parts, strict=True))
     values, counts = np.unique(lengths, return_counts=True)
     if len(values) < 2:

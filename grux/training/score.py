@@ -31,7 +31,7 @@ class Scored:
     examples: dict[str, list[str]] = field(default_factory=dict)
     """The first seed's decoded strings of each test split, one per example."""
     probes: dict[str, Any] = field(default_factory=dict)
-    """`gradient_by_lag` (grux.training.lag) and `score_by_length` (grux.training.lengths), where there is such a thing."""
+    """`gradient_by_lag` and `score_by_length`, where the run has them; see grux.training.lag and .lengths."""
 
 
 def score(
@@ -83,7 +83,9 @@ def _score(
             continue
         for method, values in (programs.baselines(split, batch_size) if first else {}).items():
             scored.baselines.setdefault(method, {})[name] = values
-        texts = _decode(programs, state, dataset, task, name, split, batch_size, scored) if task.needs_decoding else None
+        texts = (
+            _decode(programs, state, dataset, task, name, split, batch_size, scored) if task.needs_decoding else None
+        )
         if first and name == "test" and dataset.info.window is None:  # a window of fixed length has no axis of lengths
             _score_lengths(programs, state, task, split, batch_size, texts, scored)
     if first and (found := lag.gradient_by_lag(programs, state.best_params, dataset.splits["validation"], batch_size)):

@@ -41,7 +41,9 @@ def test_reported_scores_stand_beside_and_change_nothing(table):
     assert "81.4 ± 0.3 (a)" in text and "0.410 (b)" in text
     assert "(a) reported: Doe 2017, Table 2 (checked); best of 5 seeds" in render(table).replace("\n    ", " ")
     assert "the papers' own numbers, not measured here (checked, stored-text)" in table.caption
-    row = next(r for r in csv.DictReader(io.StringIO(render(table, "csv"))) if (r["row"], r["column"]) == ("gru", "sst2"))
+    row = next(
+        r for r in csv.DictReader(io.StringIO(render(table, "csv"))) if (r["row"], r["column"]) == ("gru", "sst2")
+    )
     assert (float(row["reported"]), row["reported_status"]) == (pytest.approx(0.814), "checked")
 
 
