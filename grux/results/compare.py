@@ -60,8 +60,9 @@ class Difference:
 def compare_runs(left: Run, right: Run) -> Difference:
     """Both runs part by part. Runs without a record (failed, running) are compared by their config and state."""
     sides = [_parts(run) for run in (left, right)]
-    parts = {title: _differing(sides[0].get(title, {}), sides[1].get(title, {})) for title in {**sides[0], **sides[1]}}
-    known = tuple(title for title in parts if all(side.get(title) for side in sides))
+    # What only one of them says is no difference, but something that is not known.
+    known = tuple(title for title in sides[0] if all(side.get(title) for side in sides))
+    parts = {title: _differing(sides[0][title], sides[1][title]) for title in known}
     found = Difference((left, right), {title: pairs for title, pairs in parts.items() if pairs}, known, ())
     return dataclasses.replace(found, scores=_scores(left, right)) if found.same_data_set else found
 
@@ -95,8 +96,8 @@ def show_difference(found: Difference) -> str:
 
     page = Page()
     names = [printable(str(run.path), 100) for run in found.runs]
-    page.write(f"left   {names[0]}")
-    page.write(f"right  {names[1]}")
+    page.write(f"left   {names[0]}", indent="       ")
+    page.write(f"right  {names[1]}", indent="       ")
     page.write("")
     page.write(verdict(found))
     for title, pairs in found.parts.items():
