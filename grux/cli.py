@@ -16,9 +16,11 @@ COMMANDS = {
     "train": "train one model, or a sweep of many",
     "count": "parameters, state and FLOPs of models, without training them",
     "table": "the table of finished runs: mean and interval over seeds",
-    "plot": "learning curves with the band over seeds",
+    "plot": "learning curves, final scores, cost, memory: figures of runs",
+    "report": "one page of an experiment: answer, tables, figures, every run",
     "ls": "list runs and their state",
     "show": "one run: config, scores, where its files are",
+    "compare": "two runs: what differs",
     "data": "list, fetch and verify data sets",
     "doctor": "versions, devices, folders: what a bug report needs",
 }

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import yaml
 from flax import nnx
 
@@ -19,6 +18,7 @@ from grux.engine.kernels import build as kernels
 from grux.errors import Interrupted, OutOfMemory
 from grux.folder import RunFolder, now
 from grux.results.record import storage_error, write_atomic, write_json
+from grux.results.select import SEEDS, WITHOUT_EFFECT, leaves
 from grux.tasks.base import Task
 from grux.training.checkpoint import Checkpoints
 from grux.training.interrupts import StopFlag
@@ -194,10 +194,7 @@ def _run(
                 position=loop.position,
                 scored=scored,
             )
-            rows = [row for row in record["seeds"] if row["status"] == "done"]
-            if rows:
-                mean = float(np.mean([row["scores"]["test"][task.primary] for row in rows]))
-                log.summary(_settings(config, choices), {f"test/{task.primary}": mean})
+            log.summary(run_id, _settings(config, choices), _final_scores(record))
         finally:
             log.close()
     for name, texts in scored.examples.items():
@@ -206,6 +203,19 @@ def _run(
 
 
 def _settings(config: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:
-    """Choices and plain settings, as TensorBoard's HParams shows them."""
-    plain = {k: v for k, v in config.items() if isinstance(v, int | float | str | bool)}
-    return {**plain, **choices}
+    """Choices and every setting that may change a result, as TensorBoard's HParams shows them."""
+    plain = {key: value for key, value in leaves(config).items() if isinstance(value, int | float | str | bool)}
+    # Runs that differ in their seeds alone are one row each, and not two kinds of run.
+    left_out = WITHOUT_EFFECT | SEEDS
+    return {k: v for k, v in plain.items() if k.split(".")[0] not in left_out and not k.endswith("_partial_")} | choices
+
+
+def _final_scores(record: dict[str, Any]) -> dict[int, dict[str, float]]:
+    """Seed -> "test/accuracy" and its like, of the seeds that finished."""
+    done = [row for row in record["seeds"] if row["status"] == "done"]
+    return {
+        row["seed"]: {
+            f"{split}/{name}": value for split, found in row["scores"].items() for name, value in found.items()
+        }
+        for row in done
+    }

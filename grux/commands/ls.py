@@ -1,20 +1,45 @@
 """`grux ls`: runs and their state."""
 
+import json
 from collections.abc import Sequence
 
 from grux.commands.runs import chosen, parser
 
 EXAMPLES = """\
-  grux ls                         every run
-  grux ls experiment=quickstart
+  grux ls                         every run, oldest first
+  grux ls group=quickstart
   grux ls state=failed,interrupted
+  grux ls data=sst2 --sort -score
+  grux ls model.features=64 --json > runs.json
 """
 
 
 def run(arguments: Sequence[str]) -> int:
-    given = parser("ls", "List runs: what they are, how far they got, their score.", EXAMPLES).parse_args(arguments)
+    made = parser("ls", "List runs: what they are, how far they got, their score.", EXAMPLES)
+    made.add_argument(
+        "--sort",
+        default="created",
+        metavar="KEY",
+        help="score, seconds, parameters, created, or any choice or config key; -KEY turns it round (default: created)",
+    )
+    made.add_argument("--json", action="store_true", help="an array with one object for each run, always the same keys")
+    given = made.parse_args(_joined(arguments))
 
+    from grux.results.listing import NUMBERS, as_rows, sort_runs
     from grux.results.overview import list_runs
+    from grux.results.record import plain
 
-    print(list_runs(chosen(given.choice, given.runs, some=False)))
+    runs = sort_runs(chosen(given.choice, given.runs, some=False), given.sort)
+    key = given.sort.removeprefix("-")
+    shown = [] if key in (*NUMBERS, "created") else [key]
+    print(json.dumps(plain(as_rows(runs)), indent=1, ensure_ascii=False) if given.json else list_runs(runs, shown))
     return 0
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--sort -score` as `--sort=-score`: argparse would take -score for a flag."""
+    words = list(arguments)
+    if "--sort" in words[:-1]:
+        at = words.index("--sort")
+        words[at : at + 2] = ["=".join(words[at : at + 2])]
+    return words

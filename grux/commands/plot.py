@@ -1,25 +1,49 @@
-"""`grux plot`: learning curves with the band over seeds, as PNG and SVG."""
+"""`grux plot`: the figures of finished runs, as PNG and SVG."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from grux.commands.runs import chosen, parser
+from grux.results.plots import KINDS
 
 EXAMPLES = """\
-  grux plot                                     one picture per data set, a curve per arch, into plots/
-  grux plot experiment=quickstart --to figures
+  grux plot                                     learning curves of every run, a panel per data set, into plots/
+  grux plot experiment=quickstart --kind final --to figures
   grux plot data=sst2 --metric accuracy
-"""
+  grux plot group=width --kind pareto --against flops
+  grux plot arch=gru --rows model.features      a line for each width
+
+Kinds:
+{kinds}
+""".format(kinds="\n".join(f"  {kind:8} {what}" for kind, what in KINDS.items()))
 
 
 def run(arguments: Sequence[str]) -> int:
-    made = parser("plot", "Learning curves over training steps, mean and band over seeds.", EXAMPLES)
+    made = parser("plot", "Figures of runs: learning curves, final scores, cost, memory.", EXAMPLES)
+    made.add_argument("--kind", default="curves", choices=list(KINDS), help="which figure (default: %(default)s)")
+    made.add_argument("--against", metavar="COST", help="pareto: parameters, flops or seconds (default: parameters)")
+    made.add_argument("--metric", help="default: the primary metric; for curves the one that chose the best step")
+    made.add_argument("--split", help="final, pareto: another split than test")
+    made.add_argument("--rows", default="arch", metavar="KEY", help="a colour for each value (default: %(default)s)")
+    made.add_argument("--columns", default="data", metavar="KEY", help="a panel for each (default: %(default)s)")
     made.add_argument("--to", default="plots", metavar="FOLDER", help="where pictures go (default: %(default)s)")
-    made.add_argument("--metric", help="default: the metric that chose the best step")
     given = made.parse_args(arguments)
 
-    from grux.results.plots import plot_learning_curves
+    from grux.results.figure import save
+    from grux.results.plots import make_figure
 
-    for path in plot_learning_curves(chosen(given.choice, given.runs), Path(given.to), metric=given.metric):
+    figure = make_figure(
+        given.kind,
+        chosen(given.choice, given.runs),
+        rows=given.rows,
+        columns=given.columns,
+        metric=given.metric,
+        split=given.split,
+        against=given.against,
+    )
+    for sentence in figure.left_out:
+        print(f"grux: left out: {sentence}", file=sys.stderr)
+    for path in save(figure, Path(given.to)):
         print(path)
     return 0

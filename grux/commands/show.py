@@ -21,5 +21,9 @@ def run(arguments: Sequence[str]) -> int:
     runs = chosen(given.choice, given.runs)
     if not runs:
         raise UsageError(f"there is no run at {' '.join(given.choice)}; `grux ls` lists them.")
-    print("\n\n".join(show_run(run) for run in runs))
+    from grux.config.repeat import repeat
+
+    commands = [repeat(run.config, run.choices) if run.config else ("", "") for run in runs]
+    texts = [f"{command} ({remark})" if command and remark else command or remark for command, remark in commands]
+    print("\n\n".join(show_run(run, text) for run, text in zip(runs, texts, strict=True)))
     return 0

@@ -144,6 +144,26 @@ class Windows(Bucket):
             raise DataError(f"{where}: window {outside[0]} starts at row {starts[outside[0]]}, outside 0..{last}.")
 
 
+class Subset(Bucket):
+    """Some examples of another bucket, which keeps the arrays."""
+
+    def __init__(self, bucket: Bucket, rows: np.ndarray):
+        """rows int [n]: positions in the bucket."""
+        self.arrays = bucket.arrays
+        self.ids = bucket.ids[rows]
+        self._bucket, self._rows = bucket, rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._bucket.shape
+
+    def take(self, arrays: Mapping[str, Any], index: Any) -> Batch:
+        return self._bucket.take(arrays, self._rows[index])
+
+    def check(self, info: Info, where: str) -> None:
+        self._bucket.check(info, where)
+
+
 @dataclass(frozen=True)
 class Split:
     """One part of the data."""

@@ -16,7 +16,7 @@ from grux.layers.linear import Linear
 from grux.layers.stack import Stack
 from grux.models.pooling import last_state, maximum, mean
 from grux.models.randomness import split
-from grux.shapes import Array, Float, Key
+from grux.shapes import Array, Bool, Float, Key
 
 
 class Classifier(nnx.Module):
@@ -70,10 +70,14 @@ class Classifier(nnx.Module):
 
     def __call__(self, batch: Batch, *, key: Key | None = None) -> Float[Array, "B C"]:
         inside, below, above = split(key, 3)
-        embed = jnp.asarray if self.embedding is None else self.embedding
-        x = embed(batch.inputs, dtype=self.dtype)
+        _, x, _ = self.recurrence(batch)
         y, _ = self.layers(drop(x, self.dropout, below), mask=batch.mask, key=inside)
         return self.head(drop(self._pool(y, batch.mask), self.dropout, above), dtype=jnp.float32)
+
+    def recurrence(self, batch: Batch) -> tuple[Stack, Float[Array, "B T D"], Bool[Array, "B T"]]:
+        """The recurrent layers, what they read of a batch, and its mask."""
+        embed = jnp.asarray if self.embedding is None else self.embedding
+        return self.layers, embed(batch.inputs, dtype=self.dtype), batch.mask
 
     def _pool(self, y, mask):
         if self.attention is not None:

@@ -127,6 +127,10 @@ class EncoderDecoder(nnx.Module):
         before = jnp.pad(batch.targets[:, :-1], ((0, 0), (1, 0)), constant_values=BOS)
         return self.advance(encoded, carry, before, key=decoding)[0]
 
+    def recurrence(self, batch: Batch) -> tuple[Stack, Float[Array, "B T D"], Bool[Array, "B T"]]:
+        """The encoder's recurrent layers, what they read of a batch, and its mask."""
+        return self.encoder, self.source_embedding(batch.inputs, dtype=self.dtype), batch.mask
+
     def decode(self, batch: Batch, max_length: int) -> Int[Array, "B S"]:
         """Greedy translation, int32 [B, max_length]: tokens, EOS, PAD. The targets of `batch` are not read."""
         encoded, carry = self.encode(batch.inputs, batch.mask)

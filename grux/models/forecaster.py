@@ -72,17 +72,27 @@ class Forecaster(nnx.Module):
         self.dtype = jnp.dtype(dtype)
 
     def __call__(self, batch: Batch, *, key: Key | None = None) -> Float[Array, "B S D"]:
-        x, mask = batch.inputs, batch.mask
-        rows, steps, channels = x.shape
-        level, scale = self._statistics(x, mask)
-        x = (x - level) / scale
-        if self.independent:
-            x = jnp.swapaxes(x, 1, 2).reshape(rows * channels, steps, 1)
-            mask = jnp.repeat(mask, channels, axis=0)
-        forecast = self._forecast(x.astype(self.dtype), mask, key)
+        rows, _, channels = batch.inputs.shape
+        level, scale = self._statistics(batch.inputs, batch.mask)
+        forecast = self._forecast(*self._series(batch, level, scale), key)
         if self.independent:
             forecast = jnp.swapaxes(forecast.reshape(rows, channels, self.horizon), 1, 2)
         return forecast * scale + level
+
+    def recurrence(self, batch: Batch) -> tuple[Stack, Float[Array, "N T K"], Bool[Array, "N T"]]:
+        """The recurrent layers, what they read of a batch, and its mask; N is B, with independent channels B * D."""
+        return self.layers, *self._series(batch, *self._statistics(batch.inputs, batch.mask))
+
+    def _series(
+        self, batch: Batch, level: Float[Array, "B 1 D"], scale: Float[Array, "B 1 D"]
+    ) -> tuple[Float[Array, "N T K"], Bool[Array, "N T"]]:
+        """Normalised windows, each channel on its own where they are independent, and their mask."""
+        rows, steps, channels = batch.inputs.shape
+        x, mask = (batch.inputs - level) / scale, batch.mask
+        if self.independent:
+            x = jnp.swapaxes(x, 1, 2).reshape(rows * channels, steps, 1)
+            mask = jnp.repeat(mask, channels, axis=0)
+        return x.astype(self.dtype), mask
 
     def _forecast(self, x: Float[Array, "N T K"], mask: Bool[Array, "N T"], key: Key | None) -> Float[Array, "N S K"]:
         inside, above = split(key, 2)

@@ -7,7 +7,7 @@ from typing import Any
 from grux.results.grid import printable
 from grux.results.record import Run
 from grux.results.schema import as_number
-from grux.results.select import flatten
+from grux.results.select import flatten, value_of
 from grux.results.statistics import summarise
 from grux.results.terminal import Page, ruled_table
 from grux.results.units import Unit, decimals_for, direction, short_seconds
@@ -15,8 +15,11 @@ from grux.results.units import Unit, decimals_for, direction, short_seconds
 COLOURS = {"done": "green", "running": "cyan", "failed": "red", "damaged": "red", "interrupted": "yellow"}
 
 
-def list_runs(runs: Sequence[Run]) -> str:
-    """A line for each run, newest last: id, experiment, choices that differ, state, score, seconds, age."""
+def list_runs(runs: Sequence[Run], shown: Sequence[str] = ()) -> str:
+    """A line for each run in the order given: id, group, choices that differ, state, score, seconds, age.
+
+    `shown`: further keys with a column of their own.
+    """
     from rich.text import Text
 
     if not runs:
@@ -25,43 +28,59 @@ def list_runs(runs: Sequence[Run]) -> str:
     # The id names arch and data; of the other choices only what tells the runs apart is worth the room.
     named = sorted({key for run in runs for key in run.choices} - {"arch", "data", "task", "experiment"})
     telling = [key for key in named if len({run.choices.get(key) for run in runs} - {None}) > 1]
+    telling += [key for key in shown if key not in (*telling, "group", "run_id", "state")]
     table = ruled_table(
         ["run", "experiment", *telling, "state", "score", "seconds", "age"], labels=3 + len(telling), styled=page.styled
     )
     now = datetime.datetime.now(datetime.UTC)
-    for run in sorted(runs, key=lambda run: (run.created, run.run_id)):
+    for run in runs:
         seconds = as_number(((run.record or {}).get("seconds") or {}).get("total"))
         table.add_row(
             Text(printable(run.run_id, 60)),
             Text(printable(run.experiment)),
-            *(Text(printable(run.choices.get(key, ""))) for key in telling),
+            *(Text(printable(value_of(run, key) or "")) for key in telling),
             Text(run.state, style=COLOURS.get(run.state, "") if page.styled else ""),
-            Text(printable(_score(run))),
+            Text(printable(score_text(run))),
             "" if seconds is None else short_seconds(seconds),
             _age(run.created, now),
         )
     page.add(table)
     for run in runs:
         if run.problem:
-            page.write(f"{printable(run.run_id, 60)}: {printable(run.problem, 500)}", indent="    ")
+            page.write(f"{printable(run.run_id, 60)}: {printable(reason_of(run), 500)}", indent="    ")
+    if any(run.state == "interrupted" for run in runs):
+        page.write(
+            "Interrupted runs go on where they stopped by the command that started them; `grux show RUN` says it."
+        )
     return page.text()
 
 
-def show_run(run: Run) -> str:
-    """All that the files of a run say: state, scores of each seed, selection, sizes, times, versions, data, config."""
+def reason_of(run: Run) -> str:
+    """Why the run is not done, and for an interrupted one from where it goes on."""
+    status = run.status or {}
+    at = f" (it goes on from step {status['step']} of {status['steps']})" if status.get("step") else ""
+    return (run.problem or "") + (at if run.state == "interrupted" else "")
+
+
+def show_run(run: Run, command: str = "") -> str:
+    """All that the files of a run say: state, scores of each seed, selection, sizes, times, versions, data, config.
+
+    `command` makes it again, or goes on with it.
+    """
     page = Page()
     page.write(f"{printable(run.run_id, 80)} ({printable(run.experiment)}): {run.state}")
-    facts: list[tuple[str, Any]] = [("reason", run.problem), ("folder", run.path)]
+    facts: list[tuple[str, Any]] = [("reason", reason_of(run)), ("folder", run.path)]
     facts.append(("choices", " ".join(f"{key}={value}" for key, value in sorted(run.choices.items()))))
     status = run.status or {}
     if not run.record:
         facts.append(("steps", f"{status['step']} of {status['steps']}" if status.get("steps") else None))
         facts += [(key, status.get(key)) for key in ("started", "updated", "host")]
+    facts.append(("goes on by" if run.state == "interrupted" else "command", command))
     _write_facts(page, facts)
     if run.record:
         page.write("")
         page.add(_seed_table(run.record, page.styled))
-        _write_facts(page, _record_facts(run.record))
+        _write_facts(page, record_facts(run.record))
     files = sorted(path.name + "/" * path.is_dir() for path in run.path.iterdir()) if run.path.is_dir() else []
     _write_facts(page, [("files", " ".join(files))])
     if run.config:
@@ -78,7 +97,8 @@ def _write_facts(page: Page, facts: Sequence[tuple[str, Any]]) -> None:
             page.write(f"  {key:<12}{printable(str(value), 600)}", indent=" " * 14)
 
 
-def _record_facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
+def record_facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What a finished run cost and where it comes from, each under a short name; None or "" where nothing is known."""
     parameters, recurrence = record.get("parameters") or {}, record.get("recurrence") or {}
     speed = as_number(record.get("examples_per_second"))
     seconds = {key: as_number(value) for key, value in (record.get("seconds") or {}).items()}
@@ -122,14 +142,13 @@ def _with_rule(text: str, facts: dict[str, Any]) -> str:
     return f"{text} ({facts['rule']})" if text and facts.get("rule") else text
 
 
-def _seed_table(record: dict[str, Any], styled: bool) -> Any:
-    """A row for each split and seed and a mean for each split; a column for each metric."""
-    from rich.text import Text
+def seed_grid(record: dict[str, Any]) -> tuple[list[str], list[list[list[str]]]]:
+    """Heads, and for each split a list of lines: split, seed, best step, status, one text for each metric.
 
+    Validation comes first and the primary metric foremost; the last line of a split is the mean where it has several.
+    """
     seeds = record["seeds"]
-    splits = sorted(
-        {split for entry in seeds for split in entry["scores"]}, key=lambda name: (name != "validation", name)
-    )
+    splits = sorted({split for entry in seeds for split in entry["scores"]}, key=lambda n: (n != "validation", n))
     primary = record["metric"]["primary"]
     metrics = sorted(
         {metric for entry in seeds for scores in entry["scores"].values() for metric in scores},
@@ -140,18 +159,28 @@ def _seed_table(record: dict[str, Any], styled: bool) -> Any:
         Unit(m, "", direction(m, [record]), decimals_for(m, [v for v in values[m] if v is not None], ()))
         for m in metrics
     ]
-    heads = [
-        Text(head) for head in ("split", "seed", "best step", "status", *(printable(unit.label) for unit in units))
-    ]
-    table = ruled_table(heads, labels=1, styled=styled)
-    for split in sorted(splits, key=lambda name: (name != "validation", name)):
+    parts = []
+    for split in splits:
+        lines = []
         for entry in seeds:
             scores = [as_number(entry["scores"].get(split, {}).get(metric)) for metric in metrics]
             texts = ["–" if score is None else unit.number(score) for score, unit in zip(scores, units, strict=True)]
             steps = f"{entry.get('best_step', '')} of {entry.get('steps', '')}"
-            table.add_row(Text(printable(split)), str(entry["seed"]), steps, Text(printable(entry["status"])), *texts)
+            lines.append([split, str(entry["seed"]), steps, entry["status"], *texts])
         if len(seeds) > 1:
-            table.add_row(Text(printable(split)), "mean", "", "", *(_mean(seeds, split, unit) for unit in units))
+            lines.append([split, "mean", "", "", *(_mean(seeds, split, unit) for unit in units)])
+        parts.append(lines)
+    return ["split", "seed", "best step", "status", *(unit.label for unit in units)], parts
+
+
+def _seed_table(record: dict[str, Any], styled: bool) -> Any:
+    from rich.text import Text
+
+    heads, parts = seed_grid(record)
+    table = ruled_table([Text(printable(head)) for head in heads], labels=1, styled=styled)
+    for lines in parts:
+        for line in lines:
+            table.add_row(*(Text(printable(text)) for text in line))
         table.add_section()
     return table
 
@@ -168,7 +197,7 @@ def _mean(seeds: Sequence[dict[str, Any]], split: str, unit: Unit) -> str:
     return unit.number(summary.mean) + interval
 
 
-def _score(run: Run) -> str:
+def score_text(run: Run) -> str:
     """The primary test score, or how far the run got."""
     if not run.record:
         status = run.status or {}

@@ -25,6 +25,7 @@ class _Optional:
 
 _NUMBER = _Number()
 _SCORES = {str: {str: _NUMBER}}  # split -> metric -> value
+_BIN = {"shortest": int, "longest": int, "examples": int}
 _LAYER = {str: object, "name": str, "state": int}
 
 RECORD = {
@@ -59,6 +60,9 @@ RECORD = {
             "rule": _Optional(str),
         }
     ),
+    # Lists in the order of "seeds".
+    "gradient_by_lag": _Optional({"rule": str, "lags": [int], "examples": [int], "norms": [[_NUMBER]]}),
+    "score_by_length": _Optional({"rule": str, "split": str, "bins": [_BIN], "scores": [{str: [_NUMBER]}]}),
     "matching": _Optional({str: object, "by": str, "target": _NUMBER, "reached": _NUMBER, "rule": str}),
     "seconds": _Optional({str: _NUMBER}),
     "examples_per_second": _Optional(_NUMBER),

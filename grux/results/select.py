@@ -88,7 +88,7 @@ def grouped(runs: Iterable[Run], key: str) -> dict[str, list[Run]]:
     for run in runs:
         if (value := value_of(run, key)) is not None:
             groups.setdefault(value, []).append(run)
-    return {value: groups[value] for value in sorted(groups, key=_natural)}
+    return {value: groups[value] for value in sorted(groups, key=natural)}
 
 
 def latest(runs: Iterable[Run]) -> list[Run]:
@@ -119,15 +119,17 @@ def differences(runs: Sequence[Run]) -> dict[str, list[str]]:
     return choices | {key: values for key, values in configs.items() if key.split(".")[0] not in ignored}
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def flatten(config: dict[str, Any]) -> dict[str, str]:
     """Dotted key -> value as text, for every leaf."""
-    flat = {}
+    return {key: as_text(value) for key, value in leaves(config).items()}
+
+
+def leaves(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted key -> value, for every leaf; an empty mapping is one."""
+    found: dict[str, Any] = {}
     for key, value in config.items():
-        if isinstance(value, dict) and value:
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = as_text(value)
-    return flat
+        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+    return found
 
 
 def _varying(mappings: Sequence[dict[str, str]]) -> dict[str, list[str]]:
@@ -144,6 +146,7 @@ def _comparable(value: str) -> float | str:
         return value
 
 
-def _natural(value: str) -> tuple[bool, float, str]:
+def natural(value: str) -> tuple[bool, float, str]:
+    """Sorts numbers by size and before words, words by their letters."""
     number = _comparable(value)
     return (True, 0.0, number) if isinstance(number, str) else (False, number, "")

@@ -90,6 +90,8 @@ def read_view(path: Path) -> View:
         raise DataError(f"'{path}' must hold lines like `rows: arch`; repair the file.")
     options: dict[str, Any] = {}
     for key, value in content.items():
+        if key == "question":  # for the report, see grux.results.question
+            continue
         if key not in READERS:
             near = nearest_keys(str(key), READERS)
             hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(READERS)}."

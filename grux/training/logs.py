@@ -58,10 +58,10 @@ class MetricsLog:
         with contextlib.suppress(OSError):
             os.fsync(self._file.fileno())
 
-    def summary(self, settings: dict[str, Any], scores: dict[str, float]) -> None:
-        """The line of this run in TensorBoard's HParams table."""
+    def summary(self, run_id: str, settings: dict[str, Any], scores: dict[int, dict[str, float]]) -> None:
+        """The row of this run in TensorBoard's HParams table: mean of `scores` (seed -> name -> value)."""
         if self._board is not None:
-            self._board.summary(settings, scores)
+            self._board.summary(run_id, settings, scores)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # of a full disk, which `write` has told
@@ -101,8 +101,10 @@ class BoardWriter:
         values = {k: v for k, v in row.items() if k not in COORDINATES and isinstance(v, float) and math.isfinite(v)}
         self._put(("scalars", row["step"], f"{row['split']}/seed{row['seed']}", values))
 
-    def summary(self, settings: dict[str, Any], scores: dict[str, float]) -> None:
-        self._put(("summary", settings, scores))
+    def summary(self, run_id: str, settings: dict[str, Any], scores: dict[int, dict[str, float]]) -> None:
+        for seed, values in scores.items():
+            finite = {name: value for name, value in values.items() if math.isfinite(value)}
+            self._put(("summary", self._folder / "hparams" / f"seed{seed}", session(run_id, settings), finite))
 
     def close(self) -> None:
         self._put(None)
@@ -127,11 +129,43 @@ class BoardWriter:
                     for name, value in values.items():
                         writer.add_scalar(f"{prefix}/{name}", value, step)
                 else:
-                    _, settings, scores = item
-                    writer.add_hparams(settings, scores, name="hparams")
+                    _, folder, (start, end), values = item
+                    with SummaryWriter(str(folder)) as own:  # HParams knows a session by its folder
+                        for summary in (start, end):
+                            own._get_file_writer().add_summary(summary)
+                        for name, value in values.items():
+                            own.add_scalar(name, value)
             writer.close()
         except Exception as error:  # whatever happens to TensorBoard, the run goes on
             log.warning("TensorBoard stopped (%s); metrics.jsonl is whole", error)
+
+
+def session(group: str, settings: dict[str, Any]) -> tuple[Any, Any]:
+    """The two summaries that make a folder of events a session of the HParams plugin: its start and its end.
+
+    Sessions of one `group` (the seeds of a run) are one row, with the mean of their metrics. tensorboardX's own
+    `add_hparams` knows no groups, and writes an experiment for each session, of which TensorBoard reads a single one:
+    the settings and metrics that this one does not have are then missing for all runs. Without any, it looks at all.
+    """
+    from tensorboardX.proto import api_pb2, plugin_hparams_pb2, summary_pb2
+
+    api: Any = api_pb2  # their classes are made when they are imported: no checker sees them
+    plugin: Any = plugin_hparams_pb2
+    summary: Any = summary_pb2
+    start = plugin.SessionStartInfo(group_name=group)
+    for key, value in settings.items():
+        kind = "bool" if isinstance(value, bool) else "number" if isinstance(value, int | float) else "string"
+        setattr(start.hparams[key], f"{kind}_value", value if kind != "string" else str(value))
+    made = []
+    end = plugin.SessionEndInfo(status=api.Status.Value("STATUS_SUCCESS"))
+    for name, content in (("start", start), ("end", end)):
+        data = plugin.HParamsPluginData(version=0, **{f"session_{name}_info": content}).SerializeToString()
+        owner = summary.SummaryMetadata.PluginData(plugin_name="hparams", content=data)
+        metadata = summary.SummaryMetadata(plugin_data=owner)
+        made.append(
+            summary.Summary(value=[summary.Summary.Value(tag=f"_hparams_/session_{name}_info", metadata=metadata)])
+        )
+    return made[0], made[1]
 
 
 def _finite(row: Row) -> Row:

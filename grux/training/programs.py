@@ -39,7 +39,9 @@ class Programs:
         axis: SeedAxis,
         accumulate: int = 1,
     ):
-        self.graph = nnx.split(nnx.eval_shape(lambda: build_model(nnx.Rngs(0))))[0]
+        model = nnx.eval_shape(lambda: build_model(nnx.Rngs(0)))
+        self.graph = nnx.split(model)[0]
+        self._kind = type(model)
         self._build = build_model
         self._task = task
         self._optimizer = optimizer
@@ -82,6 +84,19 @@ class Programs:
 
         totals = self._summed("evaluate", lambda: self._axis.over(one, (True, False, False)), split, batch_size, params)
         return [self._task.summarise(_pick(totals, number)) for number in range(self._axis.count)]
+
+    def has(self, method: str) -> bool:
+        """Whether the model offers this method."""
+        return hasattr(self._kind, method)
+
+    def of_each_seed(self, key: Any, function: Callable, params: Any, batch: Batch) -> np.ndarray:
+        """`function(model, batch)`, one array, of every real seed: [S, ...]. `key` names function and shapes."""
+
+        def one(params, batch):
+            return function(nnx.merge(self.graph, params), batch)
+
+        made = self._call(key, lambda: self._axis.over(one, (True, False)), params, *self._whole(batch))
+        return np.asarray(made)[: self._axis.count]
 
     def baselines(self, split: Split, batch_size: int) -> dict[str, dict[str, float]]:
         """Metrics of the task's methods without training over a whole split, by name; {} where it has none."""

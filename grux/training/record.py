@@ -72,6 +72,7 @@ def make_record(
         "seeds": rows,
         "baselines": scored.baselines,
         "signatures": scored.signatures,
+        **scored.probes,
         **counts,
         "seconds": {name: round(value, 3) for name, value in {**seconds, "total": sum(seconds.values())}.items()},
         "examples_per_second": round(epochs * train.size / max(position.train_seconds, 1e-9), 1),

@@ -10,6 +10,7 @@ import numpy as np
 from grux.data.base import Dataset, Split
 from grux.errors import DataError, Interrupted
 from grux.tasks.base import Task
+from grux.training import lag, lengths
 from grux.training.programs import Programs
 from grux.training.state import TrainState
 
@@ -29,6 +30,8 @@ class Scored:
     signatures: dict[str, str] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
     """The first seed's decoded strings of each test split, one per example."""
+    probes: dict[str, Any] = field(default_factory=dict)
+    """`gradient_by_lag` and `score_by_length`, where the run has them; see grux.training.lag and .lengths."""
 
 
 def score(
@@ -47,11 +50,11 @@ def score(
     Decoding happens only here, on test splits, once for each set of weights; where every seed's last step is its best
     one there is but one. Raises Interrupted between splits when `stop()` turns true.
     """
-    scored = _score(programs, state, dataset, task, batch_size, count, stop, methods=True)
+    scored = _score(programs, state, dataset, task, batch_size, count, stop, first=True)
     if last:
         same = np.array_equal(np.asarray(state.step)[:count], np.asarray(state.best_step)[:count])
         final = dataclasses.replace(state, best_params=state.params)
-        others = scored if same else _score(programs, final, dataset, task, batch_size, count, stop, methods=False)
+        others = scored if same else _score(programs, final, dataset, task, batch_size, count, stop, first=False)
         scored.last = others.seeds
     return scored
 
@@ -65,9 +68,9 @@ def _score(
     count: int,
     stop: Callable[[], bool],
     *,
-    methods: bool,
+    first: bool,
 ) -> Scored:
-    """Scores of `state.best_params`; with `methods` also of those without training."""
+    """Scores of `state.best_params`; `first` time also of methods without training, and the probes."""
     scored = Scored([{} for _ in range(count)])
     for name, split in dataset.splits.items():
         if stop():
@@ -78,10 +81,15 @@ def _score(
             seed[name] = values
         if name == "validation":
             continue
-        for method, values in (programs.baselines(split, batch_size) if methods else {}).items():
+        for method, values in (programs.baselines(split, batch_size) if first else {}).items():
             scored.baselines.setdefault(method, {})[name] = values
-        if task.needs_decoding:
-            _decode(programs, state, dataset, task, name, split, batch_size, scored)
+        texts = (
+            _decode(programs, state, dataset, task, name, split, batch_size, scored) if task.needs_decoding else None
+        )
+        if first and name == "test" and dataset.info.window is None:  # a window of fixed length has no axis of lengths
+            _score_lengths(programs, state, task, split, batch_size, texts, scored)
+    if first and (found := lag.gradient_by_lag(programs, state.best_params, dataset.splits["validation"], batch_size)):
+        scored.probes["gradient_by_lag"] = found
     return scored
 
 
@@ -94,16 +102,43 @@ def _decode(
     split: Split,
     batch_size: int,
     scored: Scored,
-) -> None:
+) -> list[list[str]]:
+    """Adds the corpus metrics of a split; gives the texts of each seed."""
     if dataset.decode is None or split.references is None or dataset.info.max_target_length is None:
         raise DataError(f"{dataset.info.name}: {task.name} needs a decoder of token ids and reference texts.")
     outputs = programs.decode(state.best_params, split, batch_size, dataset.info.max_target_length)
-    for number, (seed, tokens) in enumerate(zip(scored.seeds, outputs, strict=True)):
-        texts = [dataset.decode(row) for row in tokens]
-        values, scored.signatures = task.corpus_metrics(texts, list(split.references))
+    texts = [[dataset.decode(row) for row in tokens] for tokens in outputs]
+    for seed, own in zip(scored.seeds, texts, strict=True):
+        values, scored.signatures = task.corpus_metrics(own, list(split.references))
         seed[name] |= values
-        if number == 0:
-            scored.examples[name] = texts
+    scored.examples[name] = texts[0]
+    return texts
+
+
+def _score_lengths(
+    programs: Programs,
+    state: TrainState,
+    task: Task,
+    split: Split,
+    batch_size: int,
+    texts: list[list[str]] | None,
+    scored: Scored,
+) -> None:
+    """Adds `score_by_length`; `texts` [seed][example] are there where the task decodes."""
+    bins = lengths.length_bins(split)
+    if not bins:
+        return
+    rows: list[dict[str, list[float]]] = [{} for _ in scored.seeds]
+    for part in bins:
+        found = programs.evaluate(state.best_params, lengths.part_of(split, part.ids), batch_size)
+        for number, (row, values) in enumerate(zip(rows, found, strict=True)):
+            if texts is not None and split.references is not None:
+                pairs = ([text[i] for i in part.ids] for text in (texts[number], split.references))
+                values = values | task.corpus_metrics(*pairs)[0]
+            for metric, value in values.items():
+                row.setdefault(metric, []).append(value)
+    spans = [{"shortest": p.shortest, "longest": p.longest, "examples": len(p.ids)} for p in bins]
+    scored.probes["score_by_length"] = {"rule": lengths.RULE, "split": "test", "bins": spans, "scores": rows}
 
 
 def seed_rows(state: TrainState, seeds: list[int], scored: Scored) -> list[dict[str, Any]]:

@@ -4,19 +4,27 @@ import sys
 from xml.etree import ElementTree
 
 import pytest
-from fake_runs import make_config, make_record, write_metrics, write_run
+from fake_runs import make_config, make_record, write_metrics, write_run, write_unfinished
 from scipy import stats
 
+from grux.cli import main
 from grux.errors import UsageError
-from grux.results.plots import COLOURS, FIXED, curves_of, plot_learning_curves, style_of
+from grux.results.curves import curves_of
+from grux.results.figure import save
+from grux.results.palette import COLOURS, FIXED, style_of
+from grux.results.plots import KINDS, make_figure
 from grux.results.record import find_runs, read_metrics
+
+
+def curves(runs, *names, **options):
+    return curves_of(runs, *names, **options)[0]
 
 
 def test_line_is_the_mean_and_band_the_interval(tmp_path):
     folder = write_run(tmp_path, metrics=True)
-    unit, (curve,) = curves_of(find_runs([tmp_path]))["sst2"]
+    unit, (curve,) = curves(find_runs([tmp_path]))["sst2"]
     assert (unit.metric, unit.higher_is_better) == ("loss", False)  # what chose the best step
-    unit, (curve,) = curves_of(find_runs([tmp_path]), "accuracy")["sst2"]
+    unit, (curve,) = curves(find_runs([tmp_path]), "accuracy")["sst2"]
     assert unit.label == "accuracy % ↑"
     values = [row["accuracy"] for row in read_metrics(folder) if row["split"] == "validation" and row["step"] == 500]
     at = curve.steps.index(500)
@@ -28,7 +36,7 @@ def test_line_is_the_mean_and_band_the_interval(tmp_path):
 def test_seeds_that_stop_leave_the_mean_of_the_others(tmp_path):
     record = make_record()
     write_metrics(write_run(tmp_path, record), record, ends={0: 600, 1: 300})
-    _, (curve,) = curves_of(find_runs([tmp_path]), "accuracy")["sst2"]
+    _, (curve,) = curves(find_runs([tmp_path]), "accuracy")["sst2"]
     values = {row["seed"]: row["accuracy"] for row in read_metrics(tmp_path / "quickstart" / record["run_id"])[1::2]
               if row["step"] == 550}  # fmt: skip
     at = curve.steps.index(550)
@@ -42,7 +50,7 @@ def test_seeds_that_stop_leave_the_mean_of_the_others(tmp_path):
 @pytest.mark.parametrize(("seeds", "band"), [(1, "none"), (2, "range"), (3, "interval")])
 def test_band_by_number_of_seeds(tmp_path, seeds, band):
     write_run(tmp_path, scores=[0.8, 0.81, 0.82][:seeds], metrics=True)
-    _, (curve,) = curves_of(find_runs([tmp_path]))["sst2"]
+    _, (curve,) = curves(find_runs([tmp_path]))["sst2"]
     assert curve.band == band
 
 
@@ -53,16 +61,18 @@ def test_pictures_are_written_and_repeat_exactly(tmp_path):
             write_run(tmp_path / "runs", record, metrics=True)
     runs = find_runs([tmp_path / "runs"])
     pyplot = sys.modules.pop("matplotlib.pyplot", None)
-    png, svg = plot_learning_curves(runs, tmp_path / "plots")
+    png, svg = save(make_figure("curves", runs), tmp_path / "plots")
     assert png.read_bytes().startswith(b"\x89PNG")
     ElementTree.parse(svg)
     first = svg.read_bytes()
-    assert plot_learning_curves(runs, tmp_path / "plots")[1].read_bytes() == first
+    assert save(make_figure("curves", runs), tmp_path / "plots")[1].read_bytes() == first
     assert "matplotlib.pyplot" not in sys.modules  # no state shared with a caller's own figures
     if pyplot is not None:
         sys.modules["matplotlib.pyplot"] = pyplot  # another test's library brought it
-    named = plot_learning_curves(runs, tmp_path / "plots", metric="loss")
-    assert [path.name for path in named] == ["learning_curves_loss.png", "learning_curves_loss.svg"]
+    assert make_figure("curves", runs, metric="loss").stem == "learning_curves_loss"
+    for kind in ("final", "pareto"):
+        for path in save(make_figure(kind, runs), tmp_path / "plots"):
+            assert path.stat().st_size > 5000
 
 
 def test_a_name_has_one_style_and_two_names_never_the_same():
@@ -78,21 +88,63 @@ def test_a_name_has_one_style_and_two_names_never_the_same():
 def test_nothing_to_draw_is_an_answer(tmp_path):
     write_run(tmp_path, metrics=True)
     with pytest.raises(UsageError, match="accuracy, loss"):
-        curves_of(find_runs([tmp_path]), "bleu")
+        curves(find_runs([tmp_path]), "bleu")
     with pytest.raises(UsageError, match="no run has validation values"):
-        curves_of([])
+        curves([])
+    for kind, words in {"lag": "gradient norms by lag", "length": "scores by length", "final": "no runs"}.items():
+        with pytest.raises(UsageError, match=words):
+            make_figure(kind, [] if kind == "final" else find_runs([tmp_path]))
 
 
-def test_refuses_to_average_different_configs(tmp_path):
+def test_refuses_to_average_different_configs_and_tells_them_apart_by_a_key(tmp_path):
     for rate in (0.1, 0.2):
         config = make_config(arch="gru", data="sst2", optimizer__learning_rate=rate)
         write_run(tmp_path, make_record(config=config, run_id=str(rate)), metrics=True)
-    with pytest.raises(UsageError, match=r"optimizer\.learning_rate"):
-        curves_of(find_runs([tmp_path]))
+    runs = find_runs([tmp_path])
+    for kind in ("curves", "final"):
+        with pytest.raises(UsageError, match=r"optimizer\.learning_rate"):
+            make_figure(kind, runs)
+        (panel,) = make_figure(kind, runs, rows="optimizer.learning_rate").panels
+        assert panel.names == ("0.1", "0.2")
+
+
+def test_runs_without_a_curve_are_named_and_block_nobody(tmp_path):
+    write_run(tmp_path, arch="gru", metrics=True)
+    for rate in (0.1, 0.2):  # two failures of different configs, which never reached an evaluation
+        folder = write_unfinished(tmp_path, "failed", arch="lstm", kind="OutOfMemory", message="no room")
+        folder.rename(folder.with_name(f"lstm-{rate}"))
+    record = make_record(arch="elman", config=make_config(arch="elman", data="sst2"), run_id="elman-silent")
+    write_run(tmp_path, record)
+    found, left_out = curves_of(find_runs([tmp_path]))
+    assert [curve.name for curve in found["sst2"][1]] == ["gru"]
+    assert "elman-silent: its metrics.jsonl has no validation loss" in left_out
+    assert any(line.endswith("failed (OutOfMemory: no room)") for line in left_out)
+
+
+def test_the_command_says_what_it_left_out(tmp_path, capsys):
+    write_run(tmp_path / "runs", arch="gru", metrics=True)
+    write_unfinished(tmp_path / "runs", "failed", arch="lstm", kind="DataError", message="bad line")
+    assert main(["plot", "--runs", str(tmp_path / "runs"), "--to", str(tmp_path / "plots")]) == 0
+    out, err = capsys.readouterr()
+    assert [line.rsplit("/", 1)[1] for line in out.split()] == ["learning_curves.png", "learning_curves.svg"]
+    assert "left out: lstm-sst2-failed: failed (DataError: bad line)" in err
+
+
+def test_options_that_a_kind_does_not_have_are_refused(tmp_path, capsys):
+    write_run(tmp_path, metrics=True)
+    runs = ["--runs", str(tmp_path)]
+    assert main(["plot", *runs, "--kind", "curves", "--against", "flops"]) == 2
+    assert "--kind curves takes no --against" in capsys.readouterr().err
+    assert main(["plot", *runs, "--kind", "pareto", "--against", "money"]) == 2
+    assert "choose one of parameters, flops, seconds" in capsys.readouterr().err
+    assert main(["plot", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {kind:8} " in shown for kind in KINDS)
 
 
 def test_without_matplotlib_the_way_out_is_named(tmp_path, monkeypatch):
     write_run(tmp_path, metrics=True)
+    figure = make_figure("curves", find_runs([tmp_path]))
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UsageError, match=r"grux\[plot\]"):
-        plot_learning_curves(find_runs([tmp_path]), tmp_path)
+        save(figure, tmp_path)

@@ -1,0 +1,142 @@
+"""A figure: panels side by side, one legend, one caption; as files for a paper or as a picture inside a page.
+
+matplotlib is imported when something is drawn, and its state of the process (pyplot) is never touched.
+"""
+
+import io
+import math
+import textwrap
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from grux.errors import UsageError
+from grux.results.grid import printable
+from grux.results.palette import MARKERS, Style, styles_of
+from grux.results.record import storage_error, write_atomic
+
+PANELS_IN_A_ROW = 3
+NARROW = 3.9  # inches: one panel on a page, readable on a telephone
+INK, FAINT = "#101214", "#d8d9da"
+"""Text and axes, grid lines: no colour of the palette, so that a page can put its own in their place."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One system of axes. `draw(axes, styles)` puts the data on it; `names` are what it shows, for the legend."""
+
+    title: str
+    x: str
+    y: str
+    names: tuple[str, ...]
+    draw: Callable[[Any, dict[str, Style]], None]
+    height: float = 3.0
+    """Inches."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`left_out`: a sentence for each run that has nothing to show here. `legend`: how a name looks in it."""
+
+    stem: str
+    title: str
+    panels: tuple[Panel, ...]
+    caption: str
+    left_out: tuple[str, ...] = ()
+    legend: Literal["line", "point"] | None = "line"
+
+
+def save(figure: Figure, folder: Path) -> list[Path]:
+    """Writes `<stem>.png` and `<stem>.svg` and gives their paths; the same runs give the same files."""
+    drawn = {f"{figure.stem}.{kind}": render(figure, kind) for kind in ("png", "svg")}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    for name, content in drawn.items():
+        write_atomic(folder / name, content)
+    return [folder / name for name in drawn]
+
+
+def render(
+    figure: Figure, kind: Literal["png", "svg"], *, on_page: bool = False, styles: dict[str, Style] | None = None
+) -> bytes:
+    """The picture. `styles`: of all names, where several figures share them.
+
+    `on_page`: without background, legend and caption, and with letters as letters, for `grux.results.svg`.
+    """
+    figure_class, rc_context = matplotlib()
+    # Fixed salt and no date: the same runs give the same file. Marks of each figure have names of their own.
+    settings: dict[str, Any] = {"svg.hashsalt": f"grux {figure.stem}", "font.size": 9}
+    settings |= {f"{part}.color": INK for part in ("text", "xtick", "ytick")}
+    settings |= {f"axes.{part}": INK for part in ("edgecolor", "labelcolor", "titlecolor")}
+    settings |= {"svg.fonttype": "none", "savefig.transparent": True} if on_page else {}
+    with rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks shows as boxes
+        drawn = _draw(figure, figure_class, styles, bare=on_page)
+        picture = io.BytesIO()
+        options: dict[str, Any] = {"dpi": 200} if kind == "png" else {"metadata": {"Date": None}}
+        drawn.savefig(picture, format=kind, **options)
+    return picture.getvalue()
+
+
+def matplotlib() -> tuple[Any, Any]:
+    """(Figure, rc_context). Raises UsageError where matplotlib is missing."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: F401 (what Figure.savefig draws PNG with)
+        from matplotlib.figure import Figure as FigureClass
+    except ImportError as error:
+        raise UsageError('plots need matplotlib, which is not installed: pip install "grux[plot]".') from error
+    return FigureClass, rc_context
+
+
+def label(text: str) -> str:
+    """Text that matplotlib neither takes for mathematics nor hides from the legend."""
+    text = printable(text).replace("$", r"\$")
+    return " " + text if text.startswith("_") else text
+
+
+def _draw(figure: Figure, figure_class: Any, styles: dict[str, Style] | None, *, bare: bool) -> Any:
+    panels = figure.panels
+    columns = min(len(panels), PANELS_IN_A_ROW)
+    rows = math.ceil(len(panels) / columns)
+    heights = [max(panel.height for panel in panels[row * columns : (row + 1) * columns]) for row in range(rows)]
+    size = (NARROW, sum(heights)) if bare else (max(3.6 * columns, 5.2), sum(heights) + 0.9)
+    drawn = figure_class(figsize=size, layout="constrained")
+    grid = drawn.add_gridspec(rows, columns, height_ratios=heights)
+    names = sorted({name for panel in panels for name in panel.names})
+    styles = styles or styles_of(names)
+    for number, panel in enumerate(panels):
+        axes = drawn.add_subplot(grid[number // columns, number % columns])
+        axes.set_title(label(panel.title), fontsize=10)
+        axes.set_xlabel(label(panel.x))
+        axes.set_ylabel(label(panel.y))
+        axes.grid(True, color=FAINT, linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        panel.draw(axes, styles)
+    if bare:
+        return drawn
+    if figure.legend:
+        drawn.legend(
+            [_handle(styles[name], figure.legend) for name in names],
+            [label(name) for name in names],
+            loc="outside upper center",
+            ncols=min(len(names), 6),
+            frameon=False,
+        )
+    caption = textwrap.fill(figure.caption.replace("$", r"\$"), width=int(drawn.get_figwidth() * 17))
+    drawn.supxlabel(caption, fontsize=7.5)
+    return drawn
+
+
+def _handle(style: Style, legend: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    colour, dash = style[0], cast(Any, style[1])
+    if legend == "line":
+        return Line2D([], [], color=colour, linestyle=dash, linewidth=1.6)
+    return Line2D([], [], color=colour, linestyle="none", marker=MARKERS[dash], markersize=5)

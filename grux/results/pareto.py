@@ -1,0 +1,130 @@
+"""What a score costs: every config as a point, score against parameters, FLOPs or seconds, and the Pareto front."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grux.errors import UsageError
+from grux.results.figure import INK, Figure, Panel
+from grux.results.palette import MARKERS, Style
+from grux.results.placing import by_config, metric_of, placed, scores_of, unit_of
+from grux.results.record import Run
+from grux.results.schema import as_number
+from grux.results.statistics import summarise
+from grux.results.units import Unit, short_count
+
+COSTS = {
+    "parameters": "parameters",
+    "flops": "forward FLOPs per example",
+    "seconds": "training seconds per seed",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One config: what it costs and what it scores; `half_width` None where there is no interval."""
+
+    name: str
+    cost: float
+    mean: float
+    half_width: float | None
+
+
+def pareto(
+    runs: Sequence[Run],
+    *,
+    rows: str = "arch",
+    columns: str = "data",
+    metric: str | None = None,
+    split: str = "test",
+    against: str = "parameters",
+) -> Figure:
+    """A panel for each of `columns`, a point for each config, coloured by its value of `rows`."""
+    if against not in COSTS:
+        raise UsageError(f"--against {against} is not known; choose one of {', '.join(COSTS)}.")
+    where, left_out = placed(runs, rows, columns)
+    panels = []
+    for column, by_name in where.items():
+        unit, points, without = points_of(by_name, metric, split, against)
+        left_out += without
+        if points:
+            panels.append(_panel(column, unit, points, COSTS[against]))
+    if not panels:
+        raise UsageError(f"no finished run has both a score on the split {split} and its {against}; train first.")
+    caption = (
+        f"Mean {split} score of each config against its {COSTS[against]}; bars: 95 % interval over seeds (Student t). "
+        "Line: the Pareto front, configs that no other one beats in both."
+    )
+    title = f"Score against {COSTS[against]}"
+    return Figure(f"pareto_{against}", title, tuple(panels), caption, tuple(left_out), legend="point")
+
+
+def points_of(
+    by_name: dict[str, list[Run]], metric: str | None, split: str, against: str
+) -> tuple[Unit, list[Point], list[str]]:
+    """(what the scores of a panel measure, a point for each config, why some have none)."""
+    records = [run.record for group in by_name.values() for run in group if run.record]
+    chosen = metric_of(records, metric)
+    points, left_out, scores = [], [], []
+    for name, group in by_name.items():
+        for same in by_config(group):
+            found = {s: v for s, v in scores_of(same, split, chosen).items() if math.isfinite(v)}
+            cost = _cost(same, against)
+            if not found or cost is None:
+                left_out.append(f"{same[0].run_id}: no {against if found else f'{split} {chosen}'} in its record")
+                continue
+            summary = summarise(found.values())
+            scores.append(found)
+            points.append(Point(name, cost, summary.mean, summary.half_width))
+    return unit_of(chosen, split, records, scores), points, left_out
+
+
+def front(points: Sequence[Point], higher_is_better: bool) -> list[Point]:
+    """The points that no other one beats or equals in both cost and score while beating it in one; by cost."""
+    sign = 1 if higher_is_better else -1
+    best: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.cost, -sign * point.mean)):
+        if not best or sign * point.mean > sign * best[-1].mean:
+            best.append(point)
+    return best
+
+
+def _cost(runs: Sequence[Run], against: str) -> float | None:
+    """Of one config; seconds are those of all its seeds over their number."""
+    records = [run.record for run in runs if run.record]
+    if against == "seconds":
+        found = [as_number((record.get("seconds") or {}).get("train")) for record in records]
+        seconds = [second for second in found if second is not None]
+        seeds = sum(len(record["seeds"]) for record in records)
+        cost = sum(seconds) / seeds if seconds and len(seconds) == len(records) and seeds else None
+    elif against == "flops":
+        cost = as_number((records[0].get("flops") or {}).get("forward_per_example"))
+    else:
+        cost = as_number((records[0].get("parameters") or {}).get("total"))
+    return cost if cost is not None and math.isfinite(cost) and cost > 0 else None
+
+
+def _tick(value: float, _: object = None) -> str:
+    return short_count(round(value)) if value >= 10 else f"{value:.3g}"
+
+
+def _panel(title: str, unit: Unit, points: list[Point], x: str) -> Panel:
+    def draw(axes: Any, styles: dict[str, Style]) -> None:
+        if unit.higher_is_better is not None and len(points) > 1:
+            line = front(points, unit.higher_is_better)
+            ends = [point.cost for point in line], [point.mean * unit.scale for point in line]
+            axes.plot(*ends, drawstyle="steps-post", color=INK, linewidth=0.9, zorder=1)
+        for point in points:
+            colour, dash = styles[point.name]
+            width = None if point.half_width is None else point.half_width * unit.scale
+            style = {"markersize": 6, "capsize": 2, "linewidth": 1.0, "color": colour, "zorder": 2}
+            axes.errorbar(point.cost, point.mean * unit.scale, yerr=width, fmt=MARKERS[dash], **style)
+        costs = [point.cost for point in points]
+        if max(costs) / min(costs) >= 3:
+            axes.set_xscale("log", subs=[2, 5])
+            axes.xaxis.set_minor_formatter(_tick)
+        axes.xaxis.set_major_formatter(_tick)
+        axes.margins(x=0.12, y=0.12)
+
+    return Panel(title, x, f"{unit.split} {unit.label}", tuple(dict.fromkeys(p.name for p in points)), draw)

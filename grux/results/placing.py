@@ -1,0 +1,75 @@
+"""Finished runs laid out for a figure: which panel, name and point; and which runs are left out, with the reason."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from grux.errors import UsageError
+from grux.results.comparable import mixed_line, refusal
+from grux.results.record import Run
+from grux.results.schema import as_number
+from grux.results.select import differences, grouped, latest, require_key
+from grux.results.statistics import summarise
+from grux.results.units import Unit, decimals_for, direction
+
+Placed = dict[str, dict[str, list[Run]]]
+"""Panel -> name -> its finished runs."""
+
+
+def placed(runs: Sequence[Run], rows: str, columns: str) -> tuple[Placed, list[str]]:
+    """(finished runs by the values of `columns` and `rows`, why the others are left out).
+
+    Raises UsageError where there is nothing to show, a key is unknown, or a panel would compare what is not alike.
+    """
+    if not runs:
+        raise UsageError("there are no runs to draw: no folder with a result.json was found; train first.")
+    require_key(runs, rows, f"--rows {rows}")
+    require_key(runs, columns, f"--columns {columns}")
+    runs = latest(runs)
+    done = [run for run in runs if run.record]
+    left_out = [
+        f"{run.run_id}: {run.state}" + f" ({run.problem})" * bool(run.problem) for run in runs if not run.record
+    ]
+    if problem := mixed_line(done, rows, columns):
+        raise UsageError(problem)
+    return {column: grouped(group, rows) for column, group in grouped(done, columns).items()}, left_out
+
+
+def alike(runs: Sequence[Run], what: str) -> None:
+    """Raises UsageError where the runs are not seeds of one config; `what` says what they would be in the figure."""
+    if len(runs) > 1 and (differing := differences(runs)):
+        raise UsageError(refusal(f"{what} would average {len(runs)} runs", differing))
+
+
+def by_config(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs in groups that are seeds of one config."""
+    groups: list[list[Run]] = []
+    for run in runs:
+        for group in groups:
+            if not differences([group[0], run]):
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    return groups
+
+
+def scores_of(runs: Sequence[Run], split: str, metric: str) -> dict[int, float]:
+    """Seed -> score of the seeds that finished; of a seed that several runs have, the first."""
+    found: dict[int, float] = {}
+    for entry in (entry for run in runs if run.record for entry in run.record["seeds"] if entry["status"] == "done"):
+        score = as_number(entry["scores"].get(split, {}).get(metric))
+        if score is not None:
+            found.setdefault(entry["seed"], score)
+    return found
+
+
+def metric_of(records: Sequence[dict[str, Any]], metric: str | None) -> str:
+    """The metric that was asked for, else the one that the runs are judged by."""
+    return metric or (records[0]["metric"]["primary"] if records else "score")
+
+
+def unit_of(metric: str, split: str, records: Sequence[dict[str, Any]], scores: Sequence[dict[int, float]]) -> Unit:
+    """How scores are printed, with decimals for these."""
+    summaries = [summarise(found.values()) for found in scores if found]
+    decimals = decimals_for(metric, [s.mean for s in summaries], [s.half_width or 0.0 for s in summaries])
+    return Unit(metric, split, direction(metric, records), decimals)

@@ -1,0 +1,106 @@
+"""Final scores, costs and what a run notes of its memory: the numbers behind the figures."""
+
+import pytest
+from fake_runs import make_config, make_record, write_run, write_unfinished
+
+from grux.errors import UsageError
+from grux.results.final import standings_of
+from grux.results.pareto import Point, front, points_of
+from grux.results.placing import placed
+from grux.results.plots import make_figure
+from grux.results.probes import norms_of, scores_by_bin
+from grux.results.record import find_runs, read_run
+
+LAG = {"rule": "r", "lags": [0, 1, 2], "examples": [4, 4, 2], "norms": [[1.0, 0.5, "Infinity"], [4.0, 2.0, 1.0]]}
+BINS = [{"shortest": 1, "longest": 4, "examples": 10}, {"shortest": 5, "longest": 9, "examples": 12}]
+
+
+def with_probes(**options):
+    record = make_record(scores=[0.8, 0.9], **options)
+    lengths = {
+        "rule": "r",
+        "split": "test",
+        "bins": BINS,
+        "scores": [{"accuracy": [0.7, 0.9]}, {"accuracy": [0.5, 1.0]}],
+    }
+    return record | {"gradient_by_lag": LAG, "score_by_length": lengths}
+
+
+def test_every_seed_is_a_point_and_the_mean_has_its_interval(tmp_path):
+    write_run(tmp_path, arch="gru", scores=[0.8, 0.9])
+    write_run(tmp_path, arch="lstm", scores=[0.7], run_id="lstm-sst2")
+    write_unfinished(tmp_path, "failed", arch="elman", kind="OutOfMemory")
+    where, left_out = placed(find_runs([tmp_path]), "arch", "data")
+    unit, (gru, lstm) = standings_of(where["sst2"], None, "test", "sst2")
+    assert (unit.metric, gru.scores, gru.mean) == ("accuracy", {0: 0.8, 1: 0.9}, pytest.approx(0.85))
+    assert gru.half_width == pytest.approx(12.706 * 0.05, rel=1e-3)
+    assert (lstm.scores, lstm.half_width) == ({0: 0.7}, None)
+    assert left_out == ["elman-sst2-failed: failed (OutOfMemory)"]
+
+
+def test_a_panel_never_mixes_metrics_or_data(tmp_path):
+    write_run(tmp_path, arch="gru")
+    write_run(tmp_path, make_record(arch="lstm", **{"data": "sst2"}) | {"data": {"sst2.csv": "cd" * 32}})
+    with pytest.raises(UsageError, match="different data"):
+        make_figure("final", find_runs([tmp_path]))
+
+
+@pytest.mark.parametrize(("against", "cost"), [("parameters", 812_345), ("flops", 1.2e6), ("seconds", 30.2 / 3)])
+def test_cost_of_a_config(tmp_path, against, cost):
+    run = read_run(write_run(tmp_path))
+    _, (point,), left_out = points_of({"gru": [run]}, None, "test", against)
+    assert (point.cost, left_out) == (pytest.approx(cost), [])
+
+
+def test_each_config_is_a_point_of_its_own(tmp_path):
+    for width in (32, 64):
+        config = make_config(arch="gru", data="sst2", model__features=width)
+        write_run(tmp_path, make_record(config=config, run_id=str(width), parameters={"total": width}))
+    write_run(tmp_path, make_record(arch="lstm", run_id="uncounted", parameters=None))
+    where, _ = placed(find_runs([tmp_path]), "arch", "data")
+    _, points, left_out = points_of(where["sst2"], None, "test", "parameters")
+    assert [(point.name, point.cost) for point in points] == [("gru", 32), ("gru", 64)]
+    assert left_out == ["uncounted: no parameters in its record"]
+
+
+@pytest.mark.parametrize(("higher", "expected"), [(True, "acd"), (False, "ab")])
+def test_front_holds_what_nothing_beats(higher, expected):
+    table = {"a": (1, 0.5), "b": (2, 0.4), "c": (2, 0.6), "d": (3, 0.9), "e": (4, 0.9), "f": (1, 0.5)}
+    points = [Point(name, cost, mean, None) for name, (cost, mean) in table.items()]
+    assert "".join(point.name for point in front(points, higher)) == expected
+
+
+def test_norms_of_all_finite_seeds(tmp_path):
+    run = read_run(write_run(tmp_path, with_probes()))
+    assert norms_of([run]) == {0: [1.0, 4.0], 1: [0.5, 2.0], 2: [1.0]}
+    diverged = read_run(write_run(tmp_path, with_probes(run_id="d", diverged=(1,))))
+    assert norms_of([diverged]) == {0: [1.0], 1: [0.5]}
+
+
+def test_scores_by_bin_are_means_over_seeds(tmp_path):
+    run = read_run(write_run(tmp_path, with_probes()))
+    bins, (short, long) = scores_by_bin([run], "accuracy")
+    assert bins == ((1, 4, 10), (5, 9, 12))
+    assert (short.mean, long.mean) == (pytest.approx(0.6), pytest.approx(0.95))
+    assert scores_by_bin([run], "bleu") == (bins, [])
+
+
+def test_old_records_are_left_out_by_name(tmp_path):
+    write_run(tmp_path, with_probes(arch="gru"))
+    write_run(tmp_path, make_record(arch="lstm", run_id="old"))
+    runs = find_runs([tmp_path])
+    for kind, key in {"lag": "gradient_by_lag", "length": "score_by_length"}.items():
+        figure = make_figure(kind, runs)
+        assert [panel.names for panel in figure.panels] == [("gru",)]
+        (sentence,) = figure.left_out
+        assert sentence.startswith(f"old: no {key}")
+
+
+def test_lag_draws_no_logarithm_of_zero(tmp_path):
+    from grux.results.figure import save
+
+    record = with_probes()
+    record["gradient_by_lag"] = LAG | {"norms": [[1.0, 1e-30, 0.0], [1.0, 1e-20, 0.0]]}
+    write_run(tmp_path, record)
+    png, _ = save(make_figure("lag", find_runs([tmp_path])), tmp_path / "plots")
+    assert png.stat().st_size > 5000
