@@ -37,6 +37,29 @@ RECORD = {
     "config": {str: object},
     "metric": {"primary": str, "higher_is_better": bool},
     "selection": _Optional({str: _Optional(str)}),
+    "matching": _Optional(
+        {
+            str: object,
+            "by": str,
+            "rule": str,
+            "meaning": str,
+            "unit": str,
+            "target": _NUMBER,
+            "reached": _NUMBER,
+            "features": int,
+        }
+    ),
+    "budget": _Optional(
+        {
+            str: object,
+            "by": str,
+            "limit": _NUMBER,
+            "used": _NUMBER,
+            "steps": _Optional(int),
+            "patience": _Optional(int),
+            "rule": str,
+        }
+    ),
     "seeds": [{"seed": int, "status": str, "steps": _Optional(int), "best_step": _Optional(int), "scores": _SCORES}],
     "baselines": _Optional({str: _SCORES}),
     "signatures": _Optional({str: _Optional(str)}),

@@ -1,6 +1,6 @@
 """The numbers of a finished training: every split, for the best parameters of each seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,8 +36,9 @@ def score(
     batch_size: int,
     count: int,
     stop: Callable[[], bool],
+    splits: Collection[str] | None = None,
 ) -> Scored:
-    """Score validation and all test splits; decoding only on test splits, once, at the very end.
+    """Score validation and all test splits, or `splits` alone; decoding only on test splits, once, at the very end.
 
     Raises Interrupted between splits when `stop()` turns true.
     """
@@ -45,7 +46,7 @@ def score(
     for name, split in dataset.splits.items():
         if stop():
             raise Interrupted("Stopped before the scores were complete; start the same command again to finish.")
-        if name == "train":
+        if name == "train" or (splits is not None and name not in splits):
             continue
         for seed, values in zip(scored.seeds, programs.evaluate(state.best_params, split, batch_size), strict=True):
             seed[name] = values
