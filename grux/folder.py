@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grux.errors import GruxError, StorageError, UsageError
-from grux.results.record import is_gone, read_json, write_atomic, write_json
+from grux.results.record import is_gone, read_json, read_run, write_atomic, write_json
 
 
 class RunFolder:
@@ -117,6 +117,20 @@ class RunFolder:
             with contextlib.suppress(FileExistsError):
                 os.link(aside, self._lock)
         aside.unlink(missing_ok=True)
+
+
+def living_owner(folder: Path) -> dict[str, Any] | None:
+    """{pid, host} of the process that is at work on the run in this folder, as far as one can know; else None."""
+    owner = _owner(folder / "lock")
+    return owner if owner is not None and not is_gone(owner) else None
+
+
+def note_end(folder: Path, *, run_id: str, choices: dict[str, str], state: str, kind: str | None, message: str) -> None:
+    """Write the `status.json` of a run whose process could not, because it was killed; how far it got is kept."""
+    former = read_run(folder).status or {}
+    kept = {key: former[key] for key in ("pid", "host", "step", "steps", "started") if key in former}
+    values = {"run_id": run_id, "choices": choices, "state": state, "kind": kind, "message": message, "updated": now()}
+    write_json(folder / "status.json", {**kept, **values})
 
 
 def _owner(lock: Path) -> dict[str, Any] | None:

@@ -12,6 +12,9 @@ PACKAGES = ("grux", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "hydra
 # Only what changes numbers or placement is recorded: never the whole environment, which holds secrets.
 VARIABLES = ("XLA_FLAGS", "NPROC", "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "JAX_ENABLE_X64", "OMP_NUM_THREADS")
 
+CORES = "GRUX_CORES"
+"""The share of the cores that a launcher gave this process, for platforms that bind nobody to cores."""
+
 
 def versions() -> dict[str, str | None]:
     """Python and the packages that take part in a number; None for one that is not installed."""
@@ -79,6 +82,6 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 def available_cores() -> int:
     """Cores that this process may use (a container or a scheduler may allow fewer than the machine has)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = os.environ.get(CORES, "")
+    return min(cores, int(share)) if share.isdecimal() and int(share) > 0 else cores

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from grux.commands.jobs import prepare
 from grux.config import build, compose
 from grux.data.base import Dataset
+from grux.launch.jobs import prepare
 from grux.tasks.base import Task
 from grux.training.optimizers import make_optimizer
 from grux.training.programs import Programs

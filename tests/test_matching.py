@@ -8,7 +8,7 @@ from small_runs import SMALL, leaves, lines, same_bits, train
 
 import grux.run
 from grux.cli import main
-from grux.commands.jobs import prepare
+from grux.launch.jobs import prepare
 from grux.config import run_id
 from grux.errors import Interrupted
 from grux.matching import FILE, kept

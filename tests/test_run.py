@@ -117,7 +117,7 @@ def test_translation_has_scores_signatures_and_artifacts(tmp_path: Path):
     small = ("data=jupyterlab_fr", "data.tokens=characters", "data.vocabulary_size=null", "data.buckets=1")
     sizes = ("data.max_length=16", "model.embedding=4", "model.features=4", "batch_size=64", "steps=2", "eval_every=2")
     plain = ("tensorboard=false", "progress=none")
-    from grux.commands.jobs import prepare
+    from grux.launch.jobs import prepare
     from grux.run import run
 
     job = prepare([*small, *sizes, *plain, f"run_dir={tmp_path / 'run'}"])
@@ -134,7 +134,7 @@ def test_translation_has_scores_signatures_and_artifacts(tmp_path: Path):
 
 def test_forecasting_has_baselines(tmp_path: Path):
     pytest.importorskip("vega_datasets")
-    from grux.commands.jobs import prepare
+    from grux.launch.jobs import prepare
     from grux.run import run
 
     options = ("data=seattle_weather", "model.features=4", "batch_size=64", "steps=2", "eval_every=2")

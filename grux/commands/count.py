@@ -5,13 +5,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from grux.commands.jobs import expanded, named_job
 from grux.commands.loggers import only_our_warnings
 from grux.commands.words import Parser
 from grux.config import Composed, build, check_nodes, check_pair, check_settings, check_words, compose
 from grux.config.complaints import nearest
 from grux.data.base import Dataset
 from grux.errors import UsageError
+from grux.launch.jobs import named_job, read_command_line
 
 EPILOG = """\
 Examples:
@@ -51,12 +51,13 @@ def run(arguments: Sequence[str]) -> int:
 
 def _checked(overrides: Sequence[str], config_dir: str | None) -> dict[str, Composed]:
     """The config of each job, by its title. Imports no JAX."""
-    each, plugins = expanded(overrides, config_dir=config_dir, multirun=True)
+    line = read_command_line(overrides, config_dir=config_dir, multirun=True)
+    each = line.jobs()
     jobs = {}
     for job_overrides in each:
         with named_job(job_overrides if len(each) > 1 else None):
             composed = compose(job_overrides, config_dir=config_dir)
-            check_settings(composed.config, plugins)
+            check_settings(composed.config, line.plugins)
             check_words(job_overrides, composed.config)
         jobs[_title(composed.choices, job_overrides, each)] = composed
     return jobs

@@ -1,25 +1,25 @@
-"""`grux train`: compose with Hydra, refuse what is wrong, skip what is done, train the rest one after another.
+"""`grux train`: compose with Hydra, refuse what is wrong, skip what is done, train the rest.
 
-The jobs of a sweep are all composed and checked before the first one starts, and none of this imports JAX.
+One run is trained in this process; the jobs of a sweep get processes of their own (`grux.launch`).
 """
 
 import os
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from grux.commands.closing import closing_line
-from grux.commands.jobs import Job, check_storage, expanded, named_job, prepare
 from grux.commands.loggers import only_our_warnings
 from grux.commands.words import Parser
 from grux.config.check import check_nodes, check_pair
 from grux.config.compose import ROOT, compose_raw, configs_folder, user_folder
-from grux.errors import Interrupted, UsageError
+from grux.errors import UsageError
+from grux.launch.closing import closing_line
+from grux.launch.fence import follow_the_launcher
+from grux.launch.jobs import Job, check_storage, prepare, read_command_line
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Train every job of the command line; returns the exit code of the first that failed, else 0."""
+    """Train what the command line asks for; returns 0, and raises what went wrong."""
+    follow_the_launcher()
     from hydra._internal.utils import get_args_parser
 
     parser = get_args_parser()
@@ -35,68 +35,31 @@ def run(arguments: Sequence[str]) -> int:
         return complete(arguments)
     if given.help or given.hydra_help or given.cfg or given.info:
         return _hydra(arguments, given.overrides, given.config_dir)
-    return _train(_jobs(given.overrides, given.config_dir, multirun=given.multirun))
+    line = read_command_line(given.overrides, config_dir=given.config_dir, multirun=given.multirun)
+    if not line.is_sweep:
+        return _train(prepare(line.words, config_dir=given.config_dir, plugins=line.plugins))
+    from grux.launch.sweep import sweep
+
+    sweep(line)
+    return 0
 
 
-def _jobs(overrides: list[str], config_dir: str | None, *, multirun: bool) -> list[Job]:
-    each, plugins = expanded(overrides, config_dir=config_dir, multirun=multirun)
-    jobs: dict[tuple[str, Path], Job] = {}
-    for job_overrides in each:
-        with named_job(job_overrides if len(each) > 1 else None):
-            job = prepare(job_overrides, config_dir=config_dir, plugins=plugins)
-        jobs.setdefault((job.run_id, job.folder), job)  # values that come to the same config are one job
-    if len(jobs) > 1 and next(iter(jobs.values())).config["run_dir"] is not None:
-        raise UsageError("run_dir is the folder of one run, but this sweep has several; use runs=FOLDER or group=NAME.")
-    return list(jobs.values())
-
-
-def _train(jobs: list[Job]) -> int:
-    waiting = [job for job in jobs if not job.done]
-    for job in waiting:
-        check_storage(job.folder)
-    if waiting:
-        # From here on JAX may be imported. Every job is checked before the first one costs any time.
-        for job in waiting:
-            check_nodes(job.config, job.config["plugins"])
-            check_pair(job.config, job.config["plugins"])
-    failure, began, tried = 0, time.monotonic(), 0
-    for number, job in enumerate(jobs, start=1):
-        if len(jobs) > 1:
-            left = _time_left(time.monotonic() - began, tried, len(waiting)) if not job.done else ""
-            print(f"run {number} of {len(jobs)}: {job.title}{left}", flush=True)
-        if job.done:
-            print(f"done already: {job.folder}", flush=True)
-            continue
-        tried += 1
-        try:
-            _train_one(job, title=job.title if len(jobs) == 1 else f"{number}/{len(jobs)} {job.title}")
-        except (KeyboardInterrupt, Interrupted):
-            raise
-        except Exception as error:
-            if len(jobs) == 1:
-                raise
-            from grux.cli import report
-
-            failure = failure or report(error)  # one failed run does not stop the others
-    return failure
-
-
-def _time_left(seconds: float, done: int, jobs: int) -> str:
-    """What is left of a sweep after `done` of `jobs` runs took `seconds`, if the others take as long; "" at first."""
-    if done == 0:
-        return ""
-    from grux.training.progress import duration
-
-    return f" (about {duration(seconds / done * (jobs - done))} left for all runs)"
-
-
-def _train_one(job: Job, *, title: str) -> None:
+def _train(job: Job) -> int:
+    """One run, in this process."""
+    if job.done:
+        print(f"done already: {job.folder}", flush=True)
+        return 0
+    check_storage(job.folder)
+    # From here on JAX may be imported. All is checked before anything costs time.
+    check_nodes(job.config, job.config["plugins"])
+    check_pair(job.config, job.config["plugins"])
     from grux.run import run as run_job
 
     with only_our_warnings():
-        record = run_job(config=job.config, choices=job.choices, folder=job.folder, run_id=job.run_id, title=title)
+        record = run_job(config=job.config, choices=job.choices, folder=job.folder, run_id=job.run_id, title=job.title)
     if job.config["progress"] != "none":
-        print(closing_line(title, record, job.folder), flush=True)
+        print(closing_line(job.title, record, job.folder), flush=True)
+    return 0
 
 
 def _hydra(arguments: Sequence[str], overrides: list[str], config_dir: str | None) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from grux.config.complaints import nearest
-from grux.config.settings import GIVEN, GROUPS, LENGTHS, MATCH_RULES, SETTINGS
+from grux.config.settings import GIVEN, GROUPS, LENGTHS, MATCH_RULES, NODES, SETTINGS
 from grux.config.targets import check_name, resolve
 from grux.config.values import check_value, describe, takes_object
 from grux.data.card import Card
@@ -27,7 +27,7 @@ def check_settings(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
     `plugins` are the packages of the command line (`plugins_of`); a config that admits others is refused.
     """
     plugins = tuple(plugins)
-    known = (*GROUPS, *SETTINGS)
+    known = (*GROUPS, *SETTINGS, *NODES)
     for key in config:
         if key == "experiment":
             raise UsageError("the experiment's yaml file is empty or lacks its first line: `# @package _global_`.")
@@ -38,6 +38,8 @@ def check_settings(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
             raise UsageError(f"{key} is missing from the config; start from configs/train.yaml.")
     for key, annotation in SETTINGS.items():
         check_value(config[key], annotation, key)
+    for node, annotations in NODES.items():
+        _check_plain_node(config[node], annotations, node)
     if tuple(config["plugins"]) != plugins:
         raise UsageError(
             f"plugins={config['plugins']} stands in a yaml file; only the command line may admit packages."
@@ -87,6 +89,18 @@ def _check_match(config: dict[str, Any]) -> None:
     if by is not None and rule not in (None, *MATCH_RULES[by]):
         known = f"choose one of {', '.join(MATCH_RULES[by])}" if len(MATCH_RULES[by]) > 1 else "leave match_rule out"
         raise UsageError(f"match_rule={rule} is no rule for match={by}; {known}.")
+
+
+def _check_plain_node(node: Any, annotations: dict[str, Any], path: str) -> None:
+    if not isinstance(node, dict):
+        raise UsageError(f"{path}={node!r} must be a mapping; set its keys, like {path}.{next(iter(annotations))}=1.")
+    for key in node:
+        if key not in annotations:
+            raise UsageError(f"unknown key {path}.{key}: {nearest(str(key), annotations, path)}")
+    for key, annotation in annotations.items():
+        if key not in node:
+            raise UsageError(f"{path}.{key} is missing from the config; start from configs/train.yaml.")
+        check_value(node[key], annotation, f"{path}.{key}")
 
 
 def _check_marks(value: Any, group: str, path: str, plugins: tuple[str, ...]) -> None:

@@ -5,6 +5,8 @@ become a `UsageError` of one sentence.
 """
 
 import contextlib
+import itertools
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +27,12 @@ ROOT = "train"
 """The root of every config, `configs/train.yaml`; Hydra's name for it."""
 
 
+LAUNCHING = {"launcher": {"_target_": "hydra_plugins.grux.Local"}, "sweeper": {"_target_": "hydra_plugins.grux.Grid"}}
+"""Hydra's launcher and sweeper where nobody chose others."""
+
+MOST_COMBINATIONS = 100_000
+
+
 @dataclass(frozen=True)
 class Composed:
     """A resolved config of plain dicts, lists and scalars, and the names that were chosen for its groups."""
@@ -36,6 +44,8 @@ class Composed:
     """The grid that an experiment file declares in `hydra.sweeper.params`: {"arch": "gru,lstm"}."""
     multirun: bool
     """An experiment file asks for its grid by `hydra.mode: MULTIRUN`."""
+    launching: dict[str, Any]
+    """The nodes `hydra.launcher` and `hydra.sweeper`, the latter without its params."""
 
 
 def configs_folder() -> Path:
@@ -89,6 +99,12 @@ def _hydra() -> Iterator[GlobalHydra]:
             yield GlobalHydra.instance()
 
 
+def search_path(config_dir: str | Path | None) -> ConfigSearchPath:
+    """Where Hydra looks for configs: the user's folder first, then the packaged ones."""
+    with user_folder(config_dir), _hydra() as hydra:
+        return hydra.config_loader().get_search_path()
+
+
 def compose(overrides: Sequence[str] = (), *, config_dir: str | Path | None = None) -> Composed:
     """The config of one run. Raises `UsageError` for unknown keys and names, wrong grammar and open interpolations."""
     cfg = compose_raw(overrides, config_dir=config_dir)
@@ -97,7 +113,9 @@ def compose(overrides: Sequence[str] = (), *, config_dir: str | Path | None = No
     sweep = OmegaConf.to_container(hydra.sweeper.params) if hydra.sweeper.get("params") else {}
     assert isinstance(sweep, dict)
     multirun = str(hydra.mode or "").endswith("MULTIRUN")
-    return Composed(_plain(cfg), choices, {str(k): str(v) for k, v in sweep.items()}, multirun)
+    nodes = {name: OmegaConf.to_container(hydra[name], resolve=False) for name in LAUNCHING}
+    launching = {name: {k: v for k, v in node.items() if k != "params"} for name, node in nodes.items()}
+    return Composed(_plain(cfg), choices, {str(k): str(v) for k, v in sweep.items()}, multirun, launching)
 
 
 def compose_raw(overrides: Sequence[str] = (), *, config_dir: str | Path | None = None) -> DictConfig:
@@ -119,10 +137,22 @@ def expand(overrides: Sequence[str], *, config_dir: str | Path | None = None, sw
     tokens = [f"{key}={value}" for key, value in sweep.items()] + list(overrides)
     with user_folder(config_dir), _hydra() as hydra, explained(tokens, hydra):
         parsed = _parse(tokens, hydra)
+        _check_size(parsed)
         jobs = [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
     if not jobs:
         raise UsageError(f"the sweep {' '.join(tokens)} selects no job: a glob or range matches nothing; widen it.")
     return jobs
+
+
+def _check_size(overrides: Sequence[Override]) -> None:
+    """Before all combinations are made: `range(0,1000000)` three times over would fill any memory."""
+    sizes = {}
+    for override in overrides:
+        values = override.sweep_string_iterator() if override.is_discrete_sweep() else ()
+        swept = sum(1 for _ in itertools.islice(values, MOST_COMBINATIONS + 1))
+        sizes[override.get_key_element()] = swept if override.is_sweep_override() else 1
+    if math.prod(sizes.values()) > MOST_COMBINATIONS:
+        raise UsageError(f"the sweep has more than {MOST_COMBINATIONS} combinations; narrow it.")
 
 
 def plugins_of(overrides: Sequence[str]) -> tuple[str, ...]:

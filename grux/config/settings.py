@@ -2,13 +2,23 @@
 
 from typing import Annotated, Literal, TypedDict, get_type_hints
 
-from grux.arguments import PositiveFloat, PositiveInt, Range
+from grux.arguments import NonNegativeInt, PositiveFloat, PositiveInt, Range
 
 GROUPS = ("arch", "data", "task", "model", "optimizer", "schedule")
 """Nodes that are chosen by name (`arch=gru`) and hold a `_target_`."""
 
 # JAX folds a seed into 32 bits: a larger one would silently be another seed.
 Seed = Annotated[int, Range(0, 2**31 - 1)]
+
+
+class Launcher(TypedDict):
+    """The node `launcher`: how the jobs of a sweep are started. Nothing in it changes a result."""
+
+    jobs: PositiveInt | Literal["auto"]
+    retries: NonNegativeInt
+    max_jobs: PositiveInt
+    memory: PositiveFloat | None
+    time_limit: PositiveFloat | None
 
 
 class Settings(TypedDict):
@@ -57,6 +67,9 @@ MATCH_RULES = {
 
 LENGTHS = ("steps", "flops", "seconds")
 """The settings that end a training in place of `epochs`; one of them at most."""
+
+NODES = {"launcher": get_type_hints(Launcher, include_extras=True)}
+"""Mappings of plain settings: name -> name -> annotation."""
 
 GIVEN = {
     "arch": frozenset({"in_features", "features", "rngs"}),

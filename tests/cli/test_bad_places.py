@@ -15,7 +15,7 @@ import pytest
 from test_bad_inputs import TINY, files, refused
 from test_cli import answer, finish
 
-from grux.commands.jobs import prepare
+from grux.launch.jobs import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,9 +8,10 @@ import types
 from pathlib import Path
 
 import pytest
+from stub_jobs import stand_in
 
 from grux.cli import COMMANDS, main
-from grux.errors import DataError, Diverged, Interrupted
+from grux.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,6 +41,17 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
 
 
 OUTCOMES: dict[str, BaseException] = {}
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
+    """launched(arch="program", ...) puts a stand-in for the processes of a sweep; gives what tells what was started."""
+
+    def put(**ends: str):
+        record = finish(tmp_path_factory.mktemp("record"), "", {"group": ""}, {"arch": "", "data": "first_token"})
+        return stand_in(monkeypatch, tmp_path_factory.mktemp("stand_in"), record, **ends)
+
+    return put
 
 
 def finish(folder: Path, run_id: str, config: dict, choices: dict) -> dict:
@@ -116,8 +128,17 @@ def test_train_help_lists_choices_and_config(capsys):
         (["train", "-m", "arch=gru,lstn"], "did you mean lstm?"),
         (["train", "-m", "arch=glob(zz*)"], "selects no job"),
         (["train", "-m", "arch=gru,lstm", "run_dir=x"], "run_dir is the folder of one run"),
-        (["train", "hydra.mode=MULTIRUN"], "grux runs the jobs itself"),
-        (["train", "hydra/launcher=basic"], "grux runs the jobs itself"),
+        (["train", "-m", "arch=gru", "hydra.run.dir=x"], "of hydra.* grux reads"),
+        (["train", "hydra.mode=MULTI"], "of hydra.* grux reads"),
+        (["train", "hydra/launcher=basic"], "this is one run; add -m"),
+        (["train", "-m", "arch=gru", "hydra/launcher=basik"], "did you mean basic?"),
+        (["train", "-m", "seeds=range(1,10)", "launcher.max_jobs=8"], "9 jobs, more than launcher.max_jobs=8"),
+        (["train", "-m", "seeds=range(1,9999)", "first_seed=range(0,9999)"], "more than 100000 combinations"),
+        (["train", "-m", "arch=gru,lstm", "launcher.jobs=1,2"], "launcher.jobs is 1 in one job and 2 in another"),
+        (["train", "launcher.job=2"], "did you mean launcher.jobs?"),
+        (["train", "launcher.jobs=0"], "launcher.jobs=0 must be a whole number >= 1 or one of auto"),
+        (["train", "launcher.memory=-1"], "launcher.memory=-1 must be a number > 0 or null"),
+        (["train", "launcher=3"], "launcher=3 must be a mapping"),
         (["train", "--config-dir", "none"], "is not a folder"),
         (["train", "--experimental-rerun", "x.pickle"], "is not for grux"),
         (["train", "--config-name", "x"], "is not for grux"),
@@ -149,20 +170,22 @@ def test_a_run_then_done_already_then_beside_it(capsys, trained):
     assert trained[1]["folder"] == folder.with_name(f"{folder.name}-2") and trained[1]["run_id"] == trained[0]["run_id"]
 
 
-def test_a_sweep_runs_every_job_once(capsys, trained):
+def test_a_sweep_runs_every_job_once(capsys, launched):
+    started = launched()
     code, out, _ = answer(capsys, "train", "-m", "arch=gru,lstm,gru", "seeds=1,2")
-    assert code == 0 and len(trained) == 4
-    assert "run 1 of 4: gru on first_token" in out and "run 4 of 4: lstm on first_token" in out
+    assert code == 0 and len(started()) == 4 and "4/4 " in out
+    assert sum(line.startswith("train arch=gru seeds=2 ") for line in started()) == 1
 
 
-def test_an_experiment_may_carry_its_grid(capsys, trained):
+def test_an_experiment_may_carry_its_grid(capsys, launched):
     Path("mine/experiment").mkdir(parents=True)
     Path("mine/experiment/grid.yaml").write_text(
         "# @package _global_\ngroup: grid\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params: {arch: 'gru,lstm'}\n"
     )
+    started = launched()
     assert answer(capsys, "train", "--config-dir", "mine", "experiment=grid")[0] == 0
-    assert [call["choices"]["arch"] for call in trained] == ["gru", "lstm"]
-    assert trained[0]["folder"].parent == Path("runs/grid")
+    assert all(line.startswith("train --config-dir mine arch=") and "hydra.mode=RUN" in line for line in started())
+    assert sorted(path.name.split("-")[0] for path in Path("runs/grid").iterdir()) == ["gru", "lstm"]
 
 
 def test_a_grid_cannot_admit_a_package(capsys, trained):
@@ -185,23 +208,22 @@ def test_hydras_own_objects_are_not_made(capsys, trained):
     assert not Path("marker").exists()
 
 
-def test_one_failure_does_not_stop_the_others(capsys, trained):
-    OUTCOMES["gru"] = Diverged("every seed diverged; lower learning_rate.")
-    code, _, err = answer(capsys, "train", "-m", "arch=gru,lstm")
-    assert code == 4 and len(trained) == 2 and err == "grux: every seed diverged; lower learning_rate.\n"
+def test_one_failure_does_not_stop_the_others(capsys, launched):
+    started = launched(gru="status('failed', 'Diverged', 'every seed diverged; lower learning_rate.'); sys.exit(4)")
+    code, out, err = answer(capsys, "train", "-m", "arch=gru,lstm")
+    assert code == 4 and len(started()) == 2
+    assert "gru on first_token: failed: Diverged: every seed diverged; lower learning_rate.; runs/default/gru-" in out
+    assert err == (
+        "grux: of 2 jobs 1 done, 1 failed (first: gru on first_token: Diverged: every seed diverged; lower "
+        "learning_rate); the same command goes on with what is left.\n"
+    )
 
 
-def test_a_bug_shows_where_and_the_others_go_on(capsys, trained):
-    OUTCOMES["gru"] = ZeroDivisionError("oh")
-    code, _, err = answer(capsys, "train", "-m", "arch=gru,lstm")
-    assert code == 1 and len(trained) == 2 and "this is a bug" in err and "Traceback" in err
-
-
-@pytest.mark.parametrize("stop", [Interrupted("saved at step 3; the same command goes on."), KeyboardInterrupt()])
-def test_an_interruption_stops_the_sweep(capsys, trained, stop: BaseException):
-    OUTCOMES["gru"] = stop
-    code, _, err = answer(capsys, "train", "-m", "arch=gru,lstm")
-    assert code == 75 and len(trained) == 1 and "the same command goes on" in err and "Traceback" not in err
+def test_an_interrupted_job_makes_the_sweep_interrupted(capsys, launched):
+    ends = {"gru": "status('interrupted', 'Interrupted', 'Stopped at step 3.'); sys.exit(75)", "lstm": "sys.exit(1)"}
+    launched(**ends)
+    code, _, err = answer(capsys, "train", "-m", "arch=gru,lstm,elman")
+    assert code == 75 and "of 3 jobs 1 done, 1 failed, 1 interrupted" in err and "the same command goes on" in err
 
 
 def test_debug_shows_the_traceback(capsys, trained, monkeypatch):
@@ -243,7 +265,8 @@ def test_proc_cannot_be_written(capsys, trained):
     assert code == 6 and err.count("\n") == 1 and not trained
 
 
-def test_table_and_choice_of_runs(capsys, trained):
+def test_table_and_choice_of_runs(capsys, launched):
+    launched()
     answer(capsys, "train", "-m", "arch=gru,lstm", "group=one")
     code, out, _ = answer(capsys, "table", "experiment=one", "--format", "csv")
     assert code == 0 and "gru" in out and "lstm" in out

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from grux.config.check import check_settings, check_words
-from grux.config.compose import compose, expand, plugins_of
+from grux.config.compose import LAUNCHING, compose, expand, plugins_of
 from grux.config.identity import run_id
 from grux.errors import GruxError, StorageError, UsageError
 from grux.results.record import Run, read_run, storage_error
 
-FILES_OF_A_RUN = {"config.yaml", "metrics.jsonl", "status.json", "result.json", "checkpoints", "lock"}
+LOG = "log.txt"
+"""What a job that was started by a launcher prints, attempt after attempt."""
+FILES_OF_A_RUN = {"config.yaml", "metrics.jsonl", "status.json", "result.json", "checkpoints", "lock", LOG}
 """One of them makes a folder that of a run, whatever else lies in it."""
 
 
@@ -29,34 +32,79 @@ class Job:
     run_id: str
     folder: Path
     done: bool
+    overrides: tuple[str, ...] = ()
+    """The words of the command line that this was composed from."""
+    config_dir: str | None = None
 
     @property
     def title(self) -> str:
         return f"{self.choices.get('arch', '?')} on {self.choices.get('data', '?')}"
 
 
-def expanded(
-    overrides: Sequence[str], *, config_dir: str | None = None, multirun: bool
-) -> tuple[list[list[str]], tuple[str, ...]]:
-    """The overrides of each job, and the packages that the command line admits: they can be imported from here on.
+@dataclass(frozen=True)
+class CommandLine:
+    """What the words of a command line ask for."""
 
-    A sweep is expanded where `multirun` or an experiment file asks for it.
-    """
-    for override in overrides:
-        if override.lstrip("+~").startswith("hydra"):
-            raise UsageError(f"{override}: grux runs the jobs itself and reads nothing of hydra.*; leave it out.")
-    plugins = plugins_of(overrides)
-    if plugins:
+    words: tuple[str, ...]
+    """Overrides of configs: those of one job, or of all jobs of a sweep."""
+    is_sweep: bool
+    """By `-m`, `hydra.mode=MULTIRUN`, or an experiment file."""
+    grid: dict[str, str]
+    """What the experiment file declares in `hydra.sweeper.params`."""
+    hydra: tuple[str, ...]
+    """How a sweep is to be run: `hydra/launcher=`, `hydra/sweeper=`, `hydra.launcher.*`, `hydra.sweeper.*`."""
+    plugins: tuple[str, ...]
+    """Packages that the command line admits; they can be imported from here on."""
+    config_dir: str | None
+
+    def jobs(self) -> list[list[str]]:
+        """The overrides of each job."""
+        if not self.is_sweep:
+            return [list(self.words)]
+        return expand(self.words, config_dir=self.config_dir, sweep=self.grid)
+
+
+OF_A_SWEEP = re.compile(r"hydra/(launcher|sweeper)=|(\+\+?|~)?hydra\.(launcher|sweeper)\.")
+
+
+def read_command_line(overrides: Sequence[str], *, config_dir: str | None = None, multirun: bool) -> CommandLine:
+    """Tell the words for jobs from those for Hydra. Raises `UsageError` for what grux does not read."""
+    modes = [o.partition("=")[2] for o in overrides if o in ("hydra.mode=RUN", "hydra.mode=MULTIRUN")]
+    ours = [o for o in overrides if o.lstrip("+~").startswith("hydra") and o[len("hydra.mode=") :] not in modes]
+    for override in ours:
+        if not OF_A_SWEEP.match(override):
+            raise UsageError(
+                f"{override}: of hydra.* grux reads hydra/launcher, hydra/sweeper, what lies below these two, and "
+                "hydra.mode=RUN or MULTIRUN; leave the rest out."
+            )
+    words = [o for o in overrides if not o.lstrip("+~").startswith("hydra")]
+    plugins = plugins_of(words)
+    admit(plugins)
+    # An experiment file may carry its grid; it alone is composed to see it, since the rest may be a grid itself.
+    experiment = [o for o in words if o.startswith("experiment=") and "," not in o and "(" not in o]
+    declared = compose(experiment, config_dir=config_dir) if experiment else None
+    if declared and declared.launching != LAUNCHING:
+        raise UsageError(
+            f"{experiment[0]} sets hydra.launcher or more of hydra.sweeper than its params, and a file may not say how "
+            "jobs are started; give that on the command line, like hydra/launcher=NAME."
+        )
+    is_sweep = modes[-1] == "MULTIRUN" if modes else multirun or bool(declared and declared.multirun)
+    if ours and not is_sweep:
+        raise UsageError(f"{ours[0]} says how a sweep is run, and this is one run; add -m, or leave it out.")
+    grid = declared.sweep if declared and is_sweep else {}
+    for key in grid:
+        if key.lstrip("+~").startswith("hydra"):
+            raise UsageError(f"{experiment[0]}: its grid sets {key}; only the command line says how a sweep is run.")
+    return CommandLine(tuple(words), is_sweep, grid, tuple(ours), plugins, config_dir)
+
+
+def admit(plugins: Sequence[str]) -> None:
+    """Make the packages importable that a command line admits. Raises `UsageError` for one that is not there."""
+    if plugins and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # a console script does not look there, and the user has asked for it
     for name in plugins:
         if importlib.util.find_spec(name) is None:
             raise UsageError(f"plugins=[{name}]: there is no package {name}; install it, or start where it lies.")
-    # An experiment file may carry its grid; it alone is composed to see it, since the rest may be a grid itself.
-    experiment = [o for o in overrides if o.startswith("experiment=") and "," not in o and "(" not in o]
-    declared = compose(experiment, config_dir=config_dir) if experiment else None
-    if not (multirun or (declared and declared.multirun)):
-        return [list(overrides)], plugins
-    return expand(overrides, config_dir=config_dir, sweep=declared.sweep if declared else {}), plugins
 
 
 @contextlib.contextmanager
@@ -79,7 +127,7 @@ def prepare(overrides: Sequence[str], *, config_dir: str | None = None, plugins:
     name = run_id(config, composed.choices)
     base = Path(config["run_dir"]) if config["run_dir"] else Path(config["runs"]) / config["group"] / name
     folder, done = _place(base, name, force=config["force"])
-    return Job(config, composed.choices, name, folder, done)
+    return Job(config, composed.choices, name, folder, done, tuple(overrides), config_dir)
 
 
 def _place(base: Path, name: str, *, force: bool) -> tuple[Path, bool]:
