@@ -8,9 +8,9 @@ from small_runs import SMALL, leaves, lines, same_bits, train
 
 import grux.run
 from grux.cli import main
-from grux.launch.jobs import prepare
 from grux.config import run_id
 from grux.errors import Interrupted
+from grux.launch.jobs import prepare
 from grux.matching import FILE, kept
 from grux.results.record import read_run
 from grux.training.interrupts import StopFlag

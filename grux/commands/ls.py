@@ -16,5 +16,5 @@ def run(arguments: Sequence[str]) -> int:
 
     from grux.results.overview import list_runs
 
-    print(list_runs(chosen(given.choice, given.runs, some=False)))
+    print(list_runs(chosen(given.choice, given.runs, some=False, trials=True)))
     return 0
