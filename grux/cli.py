@@ -14,6 +14,7 @@ from grux.errors import GruxError, Interrupted, UsageError
 
 COMMANDS = {
     "train": "train one model, or a sweep of many",
+    "tune": "search hyperparameters, as much for each arch, then train the best",
     "count": "parameters, state and FLOPs of models, without training them",
     "table": "the table of finished runs: mean and interval over seeds",
     "plot": "learning curves, final scores, cost, memory: figures of runs",

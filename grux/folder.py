@@ -23,7 +23,8 @@ class RunFolder:
         self.path = path
         self._base = {"run_id": run_id, "choices": choices, **_identity()}
         self._lock = path / "lock"
-        self._step = self._steps = 0
+        self._step = 0
+        self._steps: int | None = 0
         self._was_empty = False
         self._started = now()
 
@@ -54,7 +55,7 @@ class RunFolder:
     def _remove_if_nothing_was_done(self) -> bool:
         """A config that is refused leaves nothing behind, but for a folder in which a run has once begun."""
         made = {path.name for path in self.path.iterdir()}
-        if not self._was_empty or not made <= {"lock", "status.json", "config.yaml", "artifacts"}:
+        if not self._was_empty or not made <= {"lock", "status.json", "config.yaml", "matching.json", "artifacts"}:
             return False
         shutil.rmtree(self.path, ignore_errors=True)
         return True
@@ -68,8 +69,8 @@ class RunFolder:
             if state == "running":
                 raise  # at the end the first error matters more than this one
 
-    def reached(self, step: int, steps: int) -> None:
-        """A checkpoint of `step` out of `steps` is on disk."""
+    def reached(self, step: int, steps: int | None) -> None:
+        """A checkpoint of `step` out of `steps` (None: nobody knows) is on disk."""
         self._step, self._steps = step, steps
         self.status("running")
 

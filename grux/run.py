@@ -1,8 +1,8 @@
 """From a checked config to a finished run folder: the one function that knows all the parts."""
 
 import errno
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,22 @@ import yaml
 from flax import nnx
 
 from grux.config import build
+from grux.counting.match import Matching
 from grux.counting.model import count
 from grux.data.base import Dataset
 from grux.data.batching import check_batch_size, steps_per_epoch
 from grux.engine.kernels import build as kernels
 from grux.errors import Interrupted, OutOfMemory
 from grux.folder import RunFolder, now
+from grux.matching import keep, kept, matched, of_width, sentence
 from grux.results.record import storage_error, write_atomic, write_json
 from grux.results.select import SEEDS, WITHOUT_EFFECT, leaves
 from grux.tasks.base import Task
 from grux.training.checkpoint import Checkpoints
 from grux.training.interrupts import StopFlag
+from grux.training.length import Length, length_of
 from grux.training.logs import MetricsLog, rewind
-from grux.training.loop import Loop, Pace, Stopwatch, total_steps
+from grux.training.loop import Loop, Pace, Stopwatch
 from grux.training.optimizers import make_optimizer
 from grux.training.platform import start_jax
 from grux.training.programs import Programs
@@ -75,37 +78,51 @@ def run(
 class Parts:
     """What a run is put together from."""
 
+    config: dict[str, Any]
+    """As given, with the width that was solved."""
+    matching: Matching | None
     dataset: Dataset
     task: Task
     axis: SeedAxis
     programs: Programs
-    steps: int
-    """Optimiser steps of the whole run."""
-    build_model: Callable[[nnx.Rngs], nnx.Module]
+    length: Length
+    counts: dict[str, Any]
+    """What the model costs, by `grux.counting.model`."""
 
 
-def assemble(config: dict[str, Any]) -> Parts:
-    """The parts that a config names; reads the data and compiles nothing."""
+def assemble(config: dict[str, Any], matching: Matching | None = None) -> Parts:
+    """The parts that a config names; reads the data and compiles nothing.
+
+    `matching`: how the width was found when the run began; None solves it here where the config asks for it.
+    """
     plugins, batch_size = config["plugins"], config["batch_size"]
     axis = seed_axis(config["seeds"], config["seed_strategy"])
     dataset: Dataset = build(config["data"], plugins=plugins)
     check_batch_size(dataset, batch_size)
     task = build(config["task"], plugins=plugins)(info=dataset.info)
+    matching = matching or matched(config, dataset, task)
+    config = of_width(config, matching.features) if matching else config
     make_model, layer = (build(config[node], plugins=plugins) for node in ("model", "arch"))
-    steps = total_steps(dataset, batch_size=batch_size, epochs=config["epochs"], steps=config["steps"])
-    optimizer = make_optimizer(
-        build(config["optimizer"], plugins=plugins),
-        build(config["schedule"], plugins=plugins, learning_rate=config["learning_rate"], total_steps=steps),
-        clip=config["clip"],
-    )
 
     def build_model(rngs: nnx.Rngs) -> nnx.Module:
         return make_model(info=dataset.info, layer=layer, rngs=rngs)
 
+    counts = count(nnx.eval_shape(lambda: build_model(nnx.Rngs(0))), task, dataset)
+    length = length_of(
+        dataset,
+        batch_size=batch_size,
+        **{key: config[key] for key in ("epochs", "steps", "flops", "seconds")},
+        flops_per_example=counts["flops"]["training_per_example"],
+    )
+    optimizer = make_optimizer(
+        build(config["optimizer"], plugins=plugins),
+        build(config["schedule"], plugins=plugins, learning_rate=config["learning_rate"], total_steps=length.steps),
+        clip=config["clip"],
+    )
     programs = Programs(
         build_model=build_model, task=task, optimizer=optimizer, axis=axis, accumulate=config["accumulate"]
     )
-    return Parts(dataset, task, axis, programs, steps, build_model)
+    return Parts(config, matching, dataset, task, axis, programs, length, counts)
 
 
 def _run(
@@ -122,10 +139,12 @@ def _run(
 
     seeds = [config["first_seed"] + number for number in range(config["seeds"])]
     batch_size = config["batch_size"]
-    parts = assemble(config)
-    dataset, task, axis, programs, steps = parts.dataset, parts.task, parts.axis, parts.programs, parts.steps
-    # Before training: a model that cannot be counted costs seconds, not the record of hours.
-    counts = count(nnx.eval_shape(lambda: parts.build_model(nnx.Rngs(0))), task, dataset)
+    parts = assemble(config, kept(place.path, config))
+    config, dataset, task, axis, programs = parts.config, parts.dataset, parts.task, parts.axis, parts.programs
+    steps = parts.length.steps
+    if parts.matching:
+        keep(place.path, parts.matching)
+        progress.note(f"{title}: {sentence(parts.matching)}")
     write_atomic(place.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     for note in dataset.notes:
         progress.note(f"{dataset.info.name}: {note}")
@@ -152,6 +171,7 @@ def _run(
                     steps_per_dispatch=config["steps_per_dispatch"],
                     checkpoint_every=config["checkpoint_every"],
                     test_at_evaluations=config["test_weights"] == "every",
+                    seconds=parts.length.seconds,
                 ),
                 checkpoints=checkpoints,
                 log=log,
@@ -160,9 +180,10 @@ def _run(
                 on_checkpoint=lambda step: place.reached(step, steps),
             )
             if restored:
-                progress.note(f"{title}: going on from step {restored[0]} of {steps}")
+                progress.note(f"{title}: going on from step {restored[0]}" + (f" of {steps}" if steps else ""))
                 state = loop.go_on(restored[1], restored[2])
-            progress.start(title, loop.position.step, steps)
+            whole = (steps, "step") if steps else (math.ceil(config["seconds"]), "second")
+            progress.start(title, loop.done(), *whole)
             state = loop.train(state)
             watch = Stopwatch(lambda: programs.compile_seconds)
             scored = score(
@@ -173,7 +194,9 @@ def _run(
                 batch_size=batch_size,
                 count=len(seeds),
                 stop=stopped,
-                last=config["test_weights"] != "best",
+                last=config["test_weights"] != "best" and config["role"] != "search",
+                # A search must not see the test splits: what it never computes cannot leak into a choice or a table.
+                splits=("validation",) if config["role"] == "search" else None,
             )
             loop.position.evaluate_seconds += watch.lap()
             record = make_record(
@@ -186,7 +209,9 @@ def _run(
                 batch_size=batch_size,
                 dataset=dataset,
                 task=task,
-                counts=counts,
+                counts=parts.counts,
+                matching=asdict(parts.matching) if parts.matching else None,
+                length=parts.length,
                 kernels=kernels.state(),
                 axis=axis,
                 programs=programs,

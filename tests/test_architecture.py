@@ -7,7 +7,7 @@
     row 4   models | interop
     row 5   training
     row 6   counting
-    row 7   config  folder  run  launch
+    row 7   config  folder  matching  run  launch  tuning
     row 8   cli  commands
 
 Each rule is a function of a source tree that returns its complaints. It runs over the real tree, and over small wrong
@@ -51,9 +51,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "config": (*GROUND, "shapes", "cells", "data", "tasks", "results", "engine", "layers", "models", "training"),
     "folder": (*GROUND, "results", "config"),
 }
-MAY_IMPORT["run"] = (*MAY_IMPORT["config"], "config", "folder", "counting")
+MAY_IMPORT["matching"] = (*MAY_IMPORT["config"], "config", "counting")
+MAY_IMPORT["run"] = (*MAY_IMPORT["matching"], "folder", "matching")
 MAY_IMPORT["launch"] = (*MAY_IMPORT["run"], "run")
-MAY_IMPORT["cli"] = MAY_IMPORT["commands"] = (*MAY_IMPORT["launch"], "launch", "cli", "commands")
+MAY_IMPORT["tuning"] = (*MAY_IMPORT["launch"], "launch")
+MAY_IMPORT["cli"] = MAY_IMPORT["commands"] = (*MAY_IMPORT["tuning"], "tuning", "cli", "commands")
 MAY_IMPORT["__main__"] = ("cli",)
 
 # Package: the places that may import it. A name that ends in ".py" is one file, "training/?" any one file of that room.
@@ -63,6 +65,7 @@ CONFINED = {
     "orbax": ("training/?",),
     "tensorboardX": ("training/?",),
     "safetensors": ("interop/?",),
+    "optuna": ("tuning", "results"),
 }
 FOREIGN = ("torch", "keras", "tensorflow")  # grux reads and writes their arrays without them
 WITHOUT_JAX = ("batch", "errors", "arguments", "provenance", "nearest", "data", "results")

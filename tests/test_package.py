@@ -71,7 +71,7 @@ def test_licence_and_metadata(wheel):
     assert wheel.read(f"{folder}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
     metadata = Parser().parsestr(wheel.read(f"{folder}/METADATA").decode())
     assert metadata["License-Expression"] == "Apache-2.0" and metadata["Requires-Python"] == ">=3.11"
-    assert {"samples", "interop", "cuda", "tpu", "slurm", "ray", "optuna", "dev"} <= set(
+    assert {"samples", "interop", "cuda", "tpu", "slurm", "ray", "tune", "dev"} <= set(
         metadata.get_all("Provides-Extra", [])
     )
     assert "grux = grux.cli:main" in wheel.read(f"{folder}/entry_points.txt").decode()

@@ -7,7 +7,7 @@ from typing import Any
 
 from grux.commands.loggers import only_our_warnings
 from grux.commands.words import Parser
-from grux.config import Composed, build, check_nodes, check_pair, check_settings, compose
+from grux.config import Composed, build, check_nodes, check_pair, check_settings, check_words, compose
 from grux.config.complaints import nearest
 from grux.data.base import Dataset
 from grux.errors import UsageError
@@ -18,6 +18,7 @@ Examples:
   grux count data=sst2                                  every rule, and a line for each recurrent layer
   grux count arch=gru,lstm data=sst2 model.features=64,128
   grux count arch=lstm data=sst2 rule=chung             one rule; rule=chung,tai for two
+  grux count arch=gru,lstm data=sst2 match=parameters budget=100000     the widths at which they are of one size
 
 The words are those of `grux train`, so that a line can be counted before it is trained; key=a,b needs no -m here.
 The data are read, and fetched where they are not here yet: vocabulary and lengths are part of what is counted.
@@ -57,6 +58,7 @@ def _checked(overrides: Sequence[str], config_dir: str | None) -> dict[str, Comp
         with named_job(job_overrides if len(each) > 1 else None):
             composed = compose(job_overrides, config_dir=config_dir)
             check_settings(composed.config, line.plugins)
+            check_words(job_overrides, composed.config)
         jobs[_title(composed.choices, job_overrides, each)] = composed
     return jobs
 
@@ -82,7 +84,8 @@ def _count(jobs: dict[str, Composed]) -> dict[str, dict[str, Any]]:
         key = json.dumps(composed.config["data"], sort_keys=True)
         if key not in datasets:
             datasets[key] = build(composed.config["data"], plugins=composed.config["plugins"])
-        counts[title] = _count_one(composed.config, datasets[key])
+        with named_job([title] if len(jobs) > 1 else None):
+            counts[title] = _count_one(composed.config, datasets[key])
     return counts
 
 
@@ -90,11 +93,14 @@ def _count_one(config: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     from flax import nnx
 
     from grux.counting.model import count
+    from grux.matching import matched, of_width
 
     task = build(config["task"], plugins=config["plugins"])(info=dataset.info)
+    matching = matched(config, dataset, task)
+    config = of_width(config, matching.features) if matching else config
     make_model, layer = (build(config[node], plugins=config["plugins"]) for node in ("model", "arch"))
     model = nnx.eval_shape(lambda: make_model(info=dataset.info, layer=layer, rngs=nnx.Rngs(0)))
-    return count(model, task, dataset)
+    return {**count(model, task, dataset), "matching": matching}
 
 
 def _title(choices: dict[str, str], overrides: list[str], each: Sequence[list[str]]) -> str:
@@ -110,6 +116,7 @@ def _page(counts: dict[str, dict[str, Any]], rules: Sequence[str]) -> str:
     from grux.results.terminal import Page
 
     page = Page()
+    _add_matchings(page, {title: found["matching"] for title, found in counts.items() if found["matching"]})
     heads = ["", *rules, *QUANTITIES]
     rows = [[title, *_numbers(found, rules)] for title, found in counts.items()]
     tables = [_table(heads, rows, page.styled), _table(*_turned(heads, rows), page.styled)]
@@ -126,6 +133,24 @@ def _page(counts: dict[str, dict[str, Any]], rules: Sequence[str]) -> str:
     page.write("State: numbers that one sequence carries from step to step.")
     page.write(f"FLOPs of one step of all recurrent layers, and per training example: {FLOPS_RULE}.")
     return page.text()
+
+
+def _add_matchings(page: Any, matchings: dict[str, Any]) -> None:
+    """A line for each model whose width was solved: target, what was reached, and the rule."""
+    from grux.counting.match import deviation, number
+
+    if not matchings:
+        return
+    first = next(iter(matchings.values()))
+    heads = ["", "features", "target", "reached", "off by"]
+    rows = [
+        [title, f"{m.features:,}", number(m.target), number(m.reached), deviation(m.reached, m.target)]
+        for title, m in matchings.items()
+    ]
+    page.add(_table(heads, rows, page.styled))
+    rules = dict.fromkeys(f"{m.by} by rule {m.rule} ({m.meaning}), in {m.unit}" for m in matchings.values())
+    page.write(f"Matched: {'; '.join(rules)}; to {first.tolerance:.3g} of the target.")
+    page.write("")
 
 
 def _numbers(found: dict[str, Any], rules: Sequence[str]) -> list[str]:

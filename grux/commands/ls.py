@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     from grux.results.overview import list_runs
     from grux.results.record import plain
 
-    runs = sort_runs(chosen(given.choice, given.runs, some=False), given.sort)
+    runs = sort_runs(chosen(given.choice, given.runs, some=False, trials=True), given.sort)
     key = given.sort.removeprefix("-")
     shown = [] if key in (*NUMBERS, "created") else [key]
     print(json.dumps(plain(as_rows(runs)), indent=1, ensure_ascii=False) if given.json else list_runs(runs, shown))

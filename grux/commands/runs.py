@@ -9,6 +9,7 @@ from grux.commands.words import Parser
 from grux.errors import UsageError
 from grux.results.record import Run, find_runs
 from grux.results.select import matching
+from grux.results.trials import is_search
 
 EPILOG_CHOICE = """\
 Which runs:
@@ -33,10 +34,11 @@ def parser(command: str, description: str, examples: str) -> argparse.ArgumentPa
     return made
 
 
-def chosen(choice: Sequence[str], root: str, *, some: bool = True) -> list[Run]:
+def chosen(choice: Sequence[str], root: str, *, some: bool = True, trials: bool = False) -> list[Run]:
     """The runs that the words of a command line choose. Raises `UsageError` where a folder or key does not exist.
 
-    With `some`, also where there are runs and no one has the values asked for.
+    With `some`, also where there are runs and no one has the values asked for. Without `trials`, those of a search are
+    left out: what chose a result is none.
     """
     paths: list[Path] = []
     filters: list[str] = []
@@ -53,9 +55,15 @@ def chosen(choice: Sequence[str], root: str, *, some: bool = True) -> list[Run]:
             filters.append(word)
     if not paths and not Path(root).is_dir():
         raise UsageError(f"there is no folder {root!r} with runs; train first, or name it with --runs FOLDER.")
-    runs = find_runs(paths or [Path(root)])
+    found = find_runs(paths or [Path(root)])
     if experiments:
-        runs = _of_experiments(experiments, runs, root)
+        found = _of_experiments(experiments, found, root)
+    runs = found if trials else [run for run in found if not is_search(run)]
+    if found and not runs:
+        raise UsageError(
+            f"all {len(found)} runs here are trials of a search, and a table shows results alone; "
+            "`grux tune --report GROUP` shows what they found."
+        )
     left = matching(runs, filters)
     if some and runs and not left:
         raise UsageError(f"none of the {len(runs)} runs has {' '.join(filters)}; `grux ls` lists them.")

@@ -18,7 +18,7 @@ def run(arguments: Sequence[str]) -> int:
 
     from grux.results.overview import show_run
 
-    runs = chosen(given.choice, given.runs)
+    runs = chosen(given.choice, given.runs, trials=True)
     if not runs:
         raise UsageError(f"there is no run at {' '.join(given.choice)}; `grux ls` lists them.")
     from grux.config.repeat import repeat

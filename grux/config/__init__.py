@@ -11,7 +11,7 @@ trained.
 """
 
 from grux.config.build import build
-from grux.config.check import check_nodes, check_pair, check_settings
+from grux.config.check import check_nodes, check_pair, check_settings, check_words
 from grux.config.compose import Composed, compose, configs_folder, expand, plugins_of
 from grux.config.identity import run_id
 
@@ -21,6 +21,7 @@ __all__ = [
     "check_nodes",
     "check_pair",
     "check_settings",
+    "check_words",
     "compose",
     "configs_folder",
     "expand",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from grux.config.complaints import nearest
-from grux.config.settings import GIVEN, GROUPS, NODES, SETTINGS
+from grux.config.settings import GIVEN, GROUPS, LENGTHS, MATCH_RULES, NODES, SETTINGS
 from grux.config.targets import check_name, resolve
 from grux.config.values import check_value, describe, takes_object
 from grux.data.card import Card
@@ -54,12 +54,41 @@ def check_settings(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
             f"batch_size={config['batch_size']} is cut into accumulate={config['accumulate']} parts; "
             "choose numbers that divide without rest."
         )
+    _check_match(config)
+    if len(given := [f"{key}={config[key]}" for key in LENGTHS if config[key] is not None]) > 1:
+        raise UsageError(f"{' and '.join(given)} both say when training ends; give one of {', '.join(LENGTHS)}.")
     for group in GROUPS:
         if not isinstance(config[group], dict) or "_target_" not in config[group]:
             raise UsageError(
                 f"{group} must be chosen by name, like {group}=NAME; see `grux train --help` for the names."
             )
         _check_marks(config[group], group, group, plugins)
+
+
+def check_words(overrides: Iterable[str], config: dict[str, Any]) -> None:
+    """Words of one command line that contradict each other; a config shows no longer who set a value."""
+    given = {override.lstrip("+").partition("=")[0]: override for override in overrides}
+    if config["match"] is not None and "model.features" in given:
+        raise UsageError(
+            f"{given['model.features']} is what match={config['match']} solves for each arch; leave one of them out."
+        )
+    others = [key for key in LENGTHS if key in given and config[key] is not None]
+    if "epochs" in given and others:
+        raise UsageError(
+            f"{given['epochs']} and {given[others[0]]} both say when training ends; leave one of them out."
+        )
+
+
+def _check_match(config: dict[str, Any]) -> None:
+    by, budget, rule = config["match"], config["budget"], config["match_rule"]
+    if by is None and (budget, rule) != (None, None):
+        given = f"budget={budget}" if budget is not None else f"match_rule={rule}"
+        raise UsageError(f"{given} is for match; add match=NAME, one of {', '.join(MATCH_RULES)}, or leave it out.")
+    if by is not None and budget is None:
+        raise UsageError(f"match={by} needs to know how much; add a number, like budget=100000.")
+    if by is not None and rule not in (None, *MATCH_RULES[by]):
+        known = f"choose one of {', '.join(MATCH_RULES[by])}" if len(MATCH_RULES[by]) > 1 else "leave match_rule out"
+        raise UsageError(f"match_rule={rule} is no rule for match={by}; {known}.")
 
 
 def _check_plain_node(node: Any, annotations: dict[str, Any], path: str) -> None:
@@ -106,8 +135,24 @@ def check_nodes(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
     dtype = config["model"].get("dtype", "float32")
     if config["arch"].get("strategy") == "native" and dtype != "float32":
         raise UsageError(
-            f"arch.strategy=native computes in float32 and model.dtype={dtype} was asked for; choose arch.strategy=gated."
+            f"arch.strategy=native computes in float32 and model.dtype={dtype} was asked for; "
+            "choose arch.strategy=gated."
         )
+    if config["seconds"] is not None:
+        _check_open_end(config, plugins)
+
+
+def _check_open_end(config: dict[str, Any], plugins: tuple[str, ...]) -> None:
+    """Seconds leave the number of steps open: only a schedule that can do without it is possible."""
+    target = resolve(config["schedule"]["_target_"], "schedule", "schedule._target_", plugins)
+    total = signature(target).get("total_steps")
+    try:
+        check_value(None, total.annotation if total else Any, "total_steps")
+    except UsageError as error:
+        raise UsageError(
+            f"seconds={config['seconds']} leaves the number of steps open, and schedule={target.__name__} is made of "
+            "it; choose schedule=constant or schedule=plateau, or end the training by steps, epochs or flops."
+        ) from error
 
 
 def check_pair(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:

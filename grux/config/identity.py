@@ -7,13 +7,27 @@ from typing import Any
 
 from grux.results.select import WITHOUT_EFFECT
 
+LATER = {"match": None, "budget": None, "match_rule": None, "flops": None, "seconds": None, "role": "result"}
+"""Settings that came after the first runs were named, with the value that means what was so before.
+
+With it they are no part of the id, so that those runs are still found.
+"""
+
 MAX_SLUG = 60
 """Characters; file systems allow 255 bytes, a table column less."""
 
 
 def run_id(config: dict[str, Any], choices: dict[str, str]) -> str:
-    """ "gru-sst2-1a2b3c4d": arch and data, and a hash of every setting that can change a result."""
+    """ "gru-sst2-1a2b3c4d": arch and data, and a hash of every setting that can change a result.
+
+    A width that is solved follows from what was asked for: the id is known, and the same, before and after.
+    """
     relevant = {key: value for key, value in config.items() if key not in WITHOUT_EFFECT}
+    relevant = {key: value for key, value in relevant.items() if key not in LATER or value != LATER[key]}
+    if "match" in relevant:
+        relevant["model"] = {key: value for key, value in relevant["model"].items() if key != "features"}
+    else:
+        relevant.pop("match_tolerance", None)
     text = json.dumps(_canonical(relevant), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return f"{slug(choices.get('arch', 'run'), choices.get('data', ''))}-{digest}"

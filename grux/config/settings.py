@@ -27,9 +27,15 @@ class Settings(TypedDict):
     group: str
     seeds: PositiveInt
     first_seed: Seed
+    match: Literal["parameters", "state", "flops", "step_time"] | None
+    budget: PositiveFloat | None
+    match_rule: Literal["all", "chung", "tai", "bai", "melis", "carried", "training", "forward", "step"] | None
+    match_tolerance: PositiveFloat
     batch_size: PositiveInt
     epochs: PositiveInt
     steps: PositiveInt | None
+    flops: PositiveFloat | None
+    seconds: PositiveFloat | None
     eval_every: PositiveInt | None
     patience: PositiveInt | None
     test_weights: Literal["best", "last", "every"]
@@ -38,6 +44,7 @@ class Settings(TypedDict):
     accumulate: PositiveInt
     steps_per_dispatch: PositiveInt
     seed_strategy: Literal["auto", "vmap", "map", "shard"]
+    role: Literal["result", "search"]
     checkpoint_every: PositiveInt
     max_to_keep: PositiveInt
     runs: str
@@ -50,6 +57,17 @@ class Settings(TypedDict):
 
 SETTINGS = get_type_hints(Settings, include_extras=True)
 """Name -> annotation."""
+
+MATCH_RULES = {
+    "parameters": ("all", "chung", "tai", "bai", "melis"),
+    "state": ("carried",),
+    "flops": ("training", "forward", "step"),
+    "step_time": (),
+}
+"""What `match` can ask for -> the rules by which it is counted (`grux.counting.match`)."""
+
+LENGTHS = ("steps", "flops", "seconds")
+"""The settings that end a training in place of `epochs`; one of them at most."""
 
 NODES = {"launcher": get_type_hints(Launcher, include_extras=True)}
 """Mappings of plain settings: name -> name -> annotation."""

@@ -1,6 +1,7 @@
 """What a model costs on some data: the `parameters`, `recurrence` and `flops` of a run record."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -46,22 +47,35 @@ def flops_per_example(model: nnx.Module, task: Task, dataset: Dataset) -> tuple[
     Counted on the program with every recurrent layer run by `strategy: sequential`: the others compute parts of the
     backward pass twice, or in foreign code of which a program shows nothing.
     """
+    return forward_flops(model, task, dataset), training_flops(model, task, dataset)
+
+
+def forward_flops(model: nnx.Module, task: Task, dataset: Dataset) -> float:
+    """The first number of `flops_per_example`."""
+    call, params = _program(model)
+    return _mean_over_examples(call, params, dataset)
+
+
+def training_flops(model: nnx.Module, task: Task, dataset: Dataset) -> float:
+    """The second number of `flops_per_example`."""
+    call, params = _program(model)
+    return _mean_over_examples(
+        jax.grad(lambda params, batch: task.loss(call(params, batch), batch)[0]), params, dataset
+    )
+
+
+def _program(model: nnx.Module) -> tuple[Callable, Any]:
+    """(parameters, batch) -> outputs, and the shapes of the parameters."""
     graph, params = nnx.split(_sequential(model))
     params = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), params)
+    return lambda params, batch: nnx.merge(graph, params)(batch, key=None), params
+
+
+def _mean_over_examples(function: Callable, params: Any, dataset: Dataset) -> float:
+    """Operations of a function of (parameters, batch) per training example, each in the shape of its bucket."""
     train = dataset.splits["train"]
-
-    def forward(params, batch):
-        return nnx.merge(graph, params)(batch, key=None)
-
-    def loss(params, batch):
-        return task.loss(forward(params, batch), batch)[0]
-
-    totals = np.zeros(2)
-    for bucket in train.buckets:
-        row = take_rows(bucket, bucket.arrays, np.zeros(1, np.int32))
-        totals += np.multiply(bucket.size, [count_flops(f, params, row) for f in (forward, jax.grad(loss))])
-    forward_flops, training_flops = (totals / train.size).tolist()
-    return forward_flops, training_flops
+    rows = ((bucket.size, take_rows(bucket, bucket.arrays, np.zeros(1, np.int32))) for bucket in train.buckets)
+    return sum(size * count_flops(function, params, row) for size, row in rows) / train.size
 
 
 def _sequential(model: nnx.Module) -> nnx.Module:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grux.config.check import check_settings
+from grux.config.check import check_settings, check_words
 from grux.config.compose import LAUNCHING, compose, expand, plugins_of
 from grux.config.identity import run_id
 from grux.errors import GruxError, StorageError, UsageError
@@ -123,6 +123,7 @@ def prepare(overrides: Sequence[str], *, config_dir: str | None = None, plugins:
     composed = compose(overrides, config_dir=config_dir)
     config = composed.config
     check_settings(config, plugins)
+    check_words(overrides, config)
     name = run_id(config, composed.choices)
     base = Path(config["run_dir"]) if config["run_dir"] else Path(config["runs"]) / config["group"] / name
     folder, done = _place(base, name, force=config["force"])

@@ -38,6 +38,29 @@ RECORD = {
     "config": {str: object},
     "metric": {"primary": str, "higher_is_better": bool},
     "selection": _Optional({str: _Optional(str)}),
+    "matching": _Optional(
+        {
+            str: object,
+            "by": str,
+            "rule": str,
+            "meaning": str,
+            "unit": str,
+            "target": _NUMBER,
+            "reached": _NUMBER,
+            "features": int,
+        }
+    ),
+    "budget": _Optional(
+        {
+            str: object,
+            "by": str,
+            "limit": _NUMBER,
+            "used": _NUMBER,
+            "steps": _Optional(int),
+            "patience": _Optional(int),
+            "rule": str,
+        }
+    ),
     "seeds": [
         {
             "seed": int,
@@ -63,7 +86,6 @@ RECORD = {
     # Lists in the order of "seeds".
     "gradient_by_lag": _Optional({"rule": str, "lags": [int], "examples": [int], "norms": [[_NUMBER]]}),
     "score_by_length": _Optional({"rule": str, "split": str, "bins": [_BIN], "scores": [{str: [_NUMBER]}]}),
-    "matching": _Optional({str: object, "by": str, "target": _NUMBER, "reached": _NUMBER, "rule": str}),
     "seconds": _Optional({str: _NUMBER}),
     "examples_per_second": _Optional(_NUMBER),
     "versions": _Optional({str: _Optional(str)}),

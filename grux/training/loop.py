@@ -42,6 +42,8 @@ class Position:
     evaluate_seconds: float = 0.0
     checkpoint_seconds: float = 0.0
     compile_seconds: float = 0.0
+    time_is_up: bool = False
+    """The seconds of the run were used when the last dispatch was looked at; its evaluation is the last."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,16 @@ class Pace:
     """How long to train and how often to look."""
 
     batch_size: int
-    total_steps: int
+    total_steps: int | None
+    """None: `seconds` decide."""
     eval_every: int
     patience: int | None
     steps_per_dispatch: int
     checkpoint_every: int
     test_at_evaluations: bool = False
     """Log the scores of the test splits at each evaluation; nothing is decided by them."""
-
-
-def total_steps(dataset: Dataset, *, batch_size: int, epochs: int, steps: int | None) -> int:
-    """Optimiser steps of a run: `steps`, or as many as `epochs` make."""
-    return steps if steps is not None else epochs * steps_per_epoch(dataset.splits["train"], batch_size)
+    seconds: float | None = None
+    """Of training; the run ends at the first dispatch past them."""
 
 
 class Stopwatch:
@@ -126,7 +126,7 @@ class Loop:
         self._programs.compile_seconds += at.compile_seconds
         self._watch.lap()  # what came before was no training
         active = bool(np.asarray(state.active).any())
-        while active and at.step < pace.total_steps:
+        while active and not self._over():
             chunks = epoch_plan(
                 self._train,
                 batch_size=pace.batch_size,
@@ -134,10 +134,12 @@ class Loop:
                 epoch=at.epoch,
                 steps_per_chunk=pace.steps_per_dispatch,
             )
-            while active and at.chunk < len(chunks) and at.step < pace.total_steps:
+            while active and at.chunk < len(chunks) and not self._over():
                 chunk = chunks[at.chunk]
                 until_eval = pace.eval_every - at.step % pace.eval_every
-                steps = min(chunk.steps - at.offset, until_eval, pace.total_steps - at.step)
+                steps = min(chunk.steps - at.offset, until_eval)
+                if pace.total_steps is not None:
+                    steps = min(steps, pace.total_steps - at.step)
                 bucket = self._train.buckets[chunk.bucket]
                 if chunk.bucket not in self._arrays:
                     self._arrays[chunk.bucket] = self._axis.place(bucket.arrays, seeded=False)
@@ -150,21 +152,23 @@ class Loop:
                     at.chunk, at.offset = at.chunk + 1, 0
                 self._flush()
                 self._pending = (self._row(), metrics)
-                self._progress.advance(at.step)
-                if at.step % pace.eval_every == 0 or at.step == pace.total_steps:
+                # Asked once for each dispatch and kept, so that no run ends without having been evaluated.
+                at.time_is_up = pace.seconds is not None and self._trained() >= pace.seconds
+                self._progress.advance(self.done())
+                if at.step % pace.eval_every == 0 or self._over():
                     self._flush()
                     at.train_seconds += self._watch.lap()
                     state, active = self._evaluate(state)
                     at.evaluate_seconds += self._watch.lap()
-                    last = not active or at.step == pace.total_steps
-                    if last or at.evaluations % pace.checkpoint_every == 0:
+                    if not active or self._over() or at.evaluations % pace.checkpoint_every == 0:
                         self._save(state)
                 if self._stop():
                     self._flush()
                     at.train_seconds += self._watch.lap()
                     self._save(state)
+                    whole = pace.total_steps or f"a training of {pace.seconds:g} seconds"
                     raise Interrupted(
-                        f"Stopped at step {at.step} of {pace.total_steps} and saved; "
+                        f"Stopped at step {at.step} of {whole} and saved; "
                         "start the same command again to go on from there."
                     )
             if at.chunk == len(chunks):
@@ -179,6 +183,13 @@ class Loop:
                 "lower learning_rate or set clip=1.0."
             )
         return state
+
+    def done(self) -> int:
+        """Steps taken, or seconds where they decide: what the progress shows."""
+        return self.position.step if self._pace.seconds is None else int(self._trained())
+
+    def _over(self) -> bool:
+        return self.position.time_is_up or self.position.step == self._pace.total_steps
 
     def _row(self) -> Row:
         at = self.position
@@ -201,7 +212,10 @@ class Loop:
 
     def _seconds(self) -> float:
         """Seconds of training so far, evaluations and compilation left out."""
-        return round(self.position.train_seconds + self._watch.elapsed(), 3)
+        return round(self._trained(), 3)
+
+    def _trained(self) -> float:
+        return self.position.train_seconds + self._watch.elapsed()
 
     def _evaluate(self, state: TrainState) -> tuple[TrainState, bool]:
         at = self.position
@@ -225,7 +239,7 @@ class Loop:
             self._log_tests(state, active)
         best = np.asarray(state.best_value)[: self._axis.count]
         status = f"validation {selection} {_mean([s[selection] for s in scores])} (best {_mean(best)})"
-        self._progress.evaluated(at.step, status)
+        self._progress.evaluated(self.done(), status)
         return state, bool(np.asarray(state.active).any())
 
     def _log_tests(self, state: TrainState, active: np.ndarray) -> None:

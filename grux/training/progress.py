@@ -9,7 +9,7 @@ ProgressStyle = Literal["auto", "rich", "plain", "none"]
 class Progress(Protocol):
     """How the loop reports; `status` is a few words such as the latest validation score."""
 
-    def start(self, title: str, done: int, total: int) -> None: ...
+    def start(self, title: str, done: int, total: int, unit: str = "step") -> None: ...
     def advance(self, done: int) -> None: ...
     def evaluated(self, done: int, status: str) -> None: ...
     def note(self, text: str) -> None: ...
@@ -28,7 +28,7 @@ def make_progress(style: ProgressStyle) -> Progress:
 class NoProgress:
     """Silence."""
 
-    def start(self, title: str, done: int, total: int) -> None: ...
+    def start(self, title: str, done: int, total: int, unit: str = "step") -> None: ...
     def advance(self, done: int) -> None: ...
     def evaluated(self, done: int, status: str) -> None: ...
     def note(self, text: str) -> None: ...
@@ -40,10 +40,10 @@ class PlainProgress(NoProgress):
 
     INTERVAL = 5.0
 
-    def start(self, title: str, done: int, total: int) -> None:
-        self._title, self._first, self._total = title, done, total
+    def start(self, title: str, done: int, total: int, unit: str = "step") -> None:
+        self._title, self._first, self._total, self._unit = title, done, total, unit
         self._began = self._last = time.monotonic()
-        print(f"{title}: {total - done} steps to go", flush=True)
+        print(f"{title}: {total - done} {unit}s to go", flush=True)
 
     def evaluated(self, done: int, status: str) -> None:
         now = time.monotonic()
@@ -51,7 +51,7 @@ class PlainProgress(NoProgress):
             return
         self._last = now
         left = (now - self._began) / max(done - self._first, 1) * (self._total - done)
-        print(f"{self._title}: step {done}/{self._total}, {status}, {duration(left)} left at most", flush=True)
+        print(f"{self._title}: {self._unit} {done}/{self._total}, {status}, {duration(left)} left at most", flush=True)
 
     def note(self, text: str) -> None:
         print(text, flush=True)
@@ -60,7 +60,7 @@ class PlainProgress(NoProgress):
 class RichProgress(NoProgress):
     """A bar with steps, latest score and the time left."""
 
-    def start(self, title: str, done: int, total: int) -> None:
+    def start(self, title: str, done: int, total: int, unit: str = "step") -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 

@@ -9,6 +9,7 @@ from grux.data.base import Dataset
 from grux.data.batching import steps_per_epoch
 from grux.results.record import RECORD_FORMAT
 from grux.tasks.base import Task
+from grux.training.length import Length, budget_record
 from grux.training.loop import Position
 from grux.training.programs import Programs
 from grux.training.score import Scored, seed_rows
@@ -28,6 +29,8 @@ def make_record(
     dataset: Dataset,
     task: Task,
     counts: dict[str, Any],
+    matching: dict[str, Any] | None,
+    length: Length,
     kernels: str,
     axis: SeedAxis,
     programs: Programs,
@@ -37,6 +40,7 @@ def make_record(
 ) -> dict[str, Any]:
     """All that a table, a plot or a doubt may ask of a run; plain values for JSON.
 
+    `matching` says how the width was found, by `grux.counting.match`; None where it was given.
     `counts` are what the model costs, by `grux.counting.model`: its parameters, recurrence and flops.
     `seconds` are wall time: compiling, training, evaluating and scoring, writing checkpoints; a resumed run's add up.
     """
@@ -69,6 +73,14 @@ def make_record(
             "mode": "max" if task.selection_higher_is_better else "min",
             "rule": f"best validation {task.selection} of each seed",
         },
+        "matching": matching,
+        "budget": budget_record(
+            length,
+            taken=max(row["steps"] for row in rows),
+            seconds=position.train_seconds,
+            patience=config["patience"],
+            metric=task.selection,
+        ),
         "seeds": rows,
         "baselines": scored.baselines,
         "signatures": scored.signatures,

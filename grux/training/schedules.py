@@ -1,7 +1,8 @@
 """Learning-rate schedules: a function of the optimiser step, built from optax's.
 
 Each takes the peak `learning_rate` and `total_steps` (optimiser steps of the whole run), which grux fills in, and the
-options of `configs/schedule/<name>.yaml`; each returns step -> learning rate.
+options of `configs/schedule/<name>.yaml`; each returns step -> learning rate. A run that ends after so many seconds has
+no `total_steps`: schedules that take None there can serve it.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from grux.arguments import Fraction, NonNegativeInt, PositiveFloat, PositiveInt,
 from grux.errors import UsageError
 
 
-def constant(*, learning_rate: PositiveFloat, total_steps: PositiveInt) -> optax.Schedule:
+def constant(*, learning_rate: PositiveFloat, total_steps: PositiveInt | None) -> optax.Schedule:
     """The same learning rate at every step."""
     return optax.constant_schedule(learning_rate)
 
@@ -89,7 +90,7 @@ class Plateau:
 def plateau(
     *,
     learning_rate: PositiveFloat,
-    total_steps: PositiveInt,
+    total_steps: PositiveInt | None,
     factor: Fraction,
     patience: PositiveInt,
     window: PositiveInt,

@@ -1,7 +1,7 @@
 """The numbers of a finished training: every split, for the best parameters of each seed."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,29 +44,32 @@ def score(
     count: int,
     stop: Callable[[], bool],
     last: bool = False,
+    splits: Collection[str] | None = None,
 ) -> Scored:
-    """Score validation and all test splits with the best weights, and with the last ones too where `last` asks for it.
+    """Score validation and all test splits, or `splits` alone, with the best weights; where `last`, with the last too.
 
     Decoding happens only here, on test splits, once for each set of weights; where every seed's last step is its best
     one there is but one. Raises Interrupted between splits when `stop()` turns true.
     """
-    scored = _score(programs, state, dataset, task, batch_size, count, stop, first=True)
+    parts = programs, dataset, task, batch_size, count, stop, splits
+    scored = _score(state, *parts, first=True)
     if last:
         same = np.array_equal(np.asarray(state.step)[:count], np.asarray(state.best_step)[:count])
         final = dataclasses.replace(state, best_params=state.params)
-        others = scored if same else _score(programs, final, dataset, task, batch_size, count, stop, first=False)
+        others = scored if same else _score(final, *parts, first=False)
         scored.last = others.seeds
     return scored
 
 
 def _score(
-    programs: Programs,
     state: TrainState,
+    programs: Programs,
     dataset: Dataset,
     task: Task,
     batch_size: int,
     count: int,
     stop: Callable[[], bool],
+    splits: Collection[str] | None,
     *,
     first: bool,
 ) -> Scored:
@@ -75,7 +78,7 @@ def _score(
     for name, split in dataset.splits.items():
         if stop():
             raise Interrupted("Stopped before the scores were complete; start the same command again to finish.")
-        if name == "train":
+        if name == "train" or (splits is not None and name not in splits):
             continue
         for seed, values in zip(scored.seeds, programs.evaluate(state.best_params, split, batch_size), strict=True):
             seed[name] = values
@@ -88,7 +91,11 @@ def _score(
         )
         if first and name == "test" and dataset.info.window is None:  # a window of fixed length has no axis of lengths
             _score_lengths(programs, state, task, split, batch_size, texts, scored)
-    if first and (found := lag.gradient_by_lag(programs, state.best_params, dataset.splits["validation"], batch_size)):
+    if (
+        first
+        and splits is None
+        and (found := lag.gradient_by_lag(programs, state.best_params, dataset.splits["validation"], batch_size))
+    ):
         scored.probes["gradient_by_lag"] = found
     return scored
 

@@ -3,18 +3,12 @@
 from pathlib import Path
 
 import pytest
-from small_runs import lines, parts, train
+from small_runs import lines, train
 
 from grux.training import loop
 from grux.training.checkpoint import Checkpoints
-from grux.training.loop import Stopwatch, total_steps
+from grux.training.loop import Stopwatch
 from grux.training.programs import Programs
-
-
-def test_total_steps():
-    dataset = parts("data.shortest=6").dataset  # 60 examples in one bucket
-    assert total_steps(dataset, batch_size=8, epochs=3, steps=None) == 3 * 8
-    assert total_steps(dataset, batch_size=8, epochs=3, steps=5) == 5
 
 
 def test_a_stopwatch_leaves_out_what_it_is_told(monkeypatch: pytest.MonkeyPatch):

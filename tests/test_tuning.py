@@ -1,0 +1,360 @@
+"""`grux tune`: equal searches, fresh seeds, nothing done twice, and no test score that a search could see."""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from small_runs import SMALL, train
+
+import grux.tuning.search as search_module
+from grux.cli import main
+from grux.errors import Diverged, Interrupted
+from grux.folder import RunFolder
+from grux.launch.fence import DEPTH
+from grux.launch.jobs import Job
+from grux.launch.outcome import Outcome
+from grux.results.record import read_run, write_json
+from grux.results.space import parse_space
+from grux.results.trials import read_studies
+from grux.training.programs import Programs
+from grux.tuning.plan import FRESH, Contestant
+from grux.tuning.samplers import STARTUP, random, tpe
+
+WORDS = (*[word for word in SMALL if not word.startswith("tensorboard")], "group=tuned", "search.clip=null")
+
+BEST = {"gru": 1e-2, "lstm": 3e-3, "elman": 1e-3}
+"""The learning rate at which an arch is best, as the stand-in for the launcher has it."""
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Runner:
+    """Stands in for the launcher: a run is a record whose score is best at a learning rate of its arch."""
+
+    def __init__(self) -> None:
+        self.started: list[Job] = []
+        self.end: Callable[[Job], Exception | None] = lambda job: None
+
+    def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
+        return [self._one(job) for job in {job.folder: job for job in jobs}.values()]
+
+    def _one(self, job: Job) -> Outcome:
+        error = self.end(job)
+        if isinstance(error, Interrupted):
+            raise error
+        self.started.append(job)
+        try:
+            with RunFolder(job.folder, run_id=job.run_id, choices=job.choices):
+                if error:
+                    raise error
+        except Exception as ended:
+            return Outcome(job, "failed", getattr(ended, "exit_code", 1), str(ended), 0.0, 1)
+        write_json(job.folder / "result.json", self._record(job))
+        return Outcome(job, "done", 0, "", 0.0, 1)
+
+    def _record(self, job: Job) -> dict:
+        distance = math.log10(job.config["learning_rate"] / BEST[job.choices["arch"]])
+        scores = {"validation": {"accuracy": 0.9 - 0.1 * distance**2}}
+        if job.config["role"] == "result":
+            scores["test"] = {"accuracy": 0.5}
+        seeds = range(job.config["first_seed"], job.config["first_seed"] + job.config["seeds"])
+        return {
+            "format": 1,
+            "run_id": job.run_id,
+            "experiment": job.config["group"],
+            "choices": job.choices,
+            "config": job.config,
+            "metric": {"primary": "accuracy", "higher_is_better": True},
+            "selection": {"metric": "accuracy", "split": "validation", "mode": "max", "rule": "best"},
+            "seeds": [{"seed": s, "status": "done", "steps": 9, "best_step": 8, "scores": scores} for s in seeds],
+        }
+
+    def trials(self) -> list[Job]:
+        return [job for job in self.started if job.config["role"] == "search"]
+
+    def results(self) -> list[Job]:
+        return [job for job in self.started if job.config["role"] == "result"]
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch) -> Runner:
+    made = Runner()
+    monkeypatch.setattr(search_module, "run_jobs", made)
+    return made
+
+
+def tune(*words: str, no_dropout: bool = True) -> int:
+    return main(["tune", *WORDS, *["search.model.dropout=null"] * no_dropout, *words])
+
+
+def rates(jobs: Sequence[Job], arch: str) -> list[float]:
+    return [job.config["learning_rate"] for job in jobs if job.choices["arch"] == arch]
+
+
+def test_equal_searches_then_fresh_seeds(runner: Runner, capsys, place: Path):
+    assert tune("arch=gru,lstm", "trials=4", "seeds=3", "search_seeds=2", no_dropout=False) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    trials, results = runner.trials(), runner.results()
+    assert [job.choices["arch"] for job in trials].count("gru") == 4 and len(trials) == 8 and len(results) == 2
+    draws = {
+        arch: [(j.config["learning_rate"], j.config["model"]["dropout"]) for j in trials if j.choices["arch"] == arch]
+        for arch in ("gru", "lstm")
+    }
+    assert draws["gru"] == draws["lstm"] and len(set(draws["gru"])) == 4
+    assert {job.folder.parent for job in trials} == {Path("runs/tuned-search")}
+    assert {job.folder.parent for job in results} == {Path("runs/tuned")}
+    for job in trials:
+        assert (job.config["seeds"], job.config["first_seed"], job.config["clip"]) == (2, FRESH, 1.0)
+    for job in results:
+        assert (job.config["seeds"], job.config["first_seed"]) == (3, 0)
+        arch = job.choices["arch"]
+        best = min(rates(trials, arch), key=lambda rate: abs(math.log(rate / BEST[arch])))
+        assert job.config["learning_rate"] == best
+    assert "best of 4" in out and "accuracy % 50.0" in out and "trained again on seeds that no trial had" in out
+    assert {"expected_best.csv", "trials.csv"} <= {path.name for path in Path("runs/tuned-search").iterdir()}
+    assert main(["table", "experiment=tuned", "--format", "csv"]) == 0
+
+
+def test_the_same_command_again_starts_nothing(runner: Runner, capsys):
+    assert tune("arch=gru,lstm", "trials=3") == 0
+    first = capsys.readouterr().out
+    runner.started.clear()
+    assert tune("arch=gru,lstm", "trials=3") == 0
+    assert not runner.started and capsys.readouterr().out == first
+
+
+def test_it_goes_on_where_it_was_stopped(runner: Runner, capsys):
+    runner.end = lambda job: Interrupted("stopped; the same command goes on.") if len(runner.started) == 4 else None
+    assert tune("arch=gru,lstm", "trials=3") == 75
+    assert "the same command goes on" in capsys.readouterr().err and len(runner.started) == 4
+    runner.end = lambda job: None
+    assert tune("arch=gru,lstm", "trials=3") == 0
+    folders = [job.folder for job in runner.started]
+    assert len(folders) == len(set(folders)) == 3 * 2 + 2
+    assert rates(runner.trials(), "gru") == rates(runner.trials(), "lstm")
+
+
+def test_a_trial_that_failed_is_tried_again_and_holds_up_the_result(runner: Runner, capsys):
+    runner.end = lambda job: OSError("disk on fire") if len(runner.started) == 1 else None
+    assert tune("arch=gru,lstm", "trials=3") == 1
+    error = capsys.readouterr().err
+    assert "trials failed: 1 of lstm, each out of 3 (first: lstm on first_token: disk on fire;" in error
+    assert error.count("\n") == 1 and not runner.results()
+    runner.end = lambda job: None
+    runner.started.clear()
+    assert tune("arch=gru,lstm", "trials=3") == 0
+    assert len(runner.trials()) == 1 and len(runner.results()) == 2
+
+
+def test_a_trial_that_diverged_has_its_answer(runner: Runner, capsys):
+    runner.end = lambda job: Diverged("NaN") if job.config["learning_rate"] > 3e-3 else None
+    assert tune("arch=gru", "trials=6") == 0
+    (study,) = read_studies(Path("runs/tuned-search"))
+    diverged = [trial for trial in study.trials if trial.state == "diverged"]
+    assert diverged and all(trial.values["learning_rate"] > 3e-3 for trial in diverged)
+    assert runner.results()[0].config["learning_rate"] <= 3e-3
+    runner.started.clear()
+    assert tune("arch=gru", "trials=6") == 0 and not runner.started
+    runner.end = lambda job: Diverged("NaN")
+    assert tune("arch=gru", "trials=2", "group=other") == Diverged.exit_code
+    assert "all 2 trials of gru diverged" in capsys.readouterr().err
+
+
+def test_more_trials_go_on_and_a_better_result_takes_the_place_of_the_old(runner: Runner, capsys):
+    assert tune("arch=elman", "trials=1") == 0
+    (before,) = runner.results()
+    runner.started.clear()
+    assert tune("arch=elman", "trials=8") == 0
+    assert len(runner.trials()) == 7 and len(runner.results()) == 1
+    (kept,) = Path("runs/tuned").iterdir()
+    assert kept == runner.results()[0].folder != before.folder
+    assert "better values were found" in capsys.readouterr().out
+    assert (Path("runs/tuned-search/study/elman/superseded") / before.folder.name / "result.json").exists()
+    assert main(["table", "--format", "csv"]) == 0
+    assert tune("arch=elman", "trials=4") == 2
+    assert "has 8 trials; ask for as many or more" in capsys.readouterr().err
+
+
+def test_another_contestant_joins_with_the_same_draws(runner: Runner):
+    assert tune("arch=gru", "trials=3") == 0
+    assert tune("arch=gru,lstm", "trials=3") == 0
+    assert rates(runner.trials(), "gru") == rates(runner.trials(), "lstm") and len(runner.started) == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["search_seed=1"], "holds a search with another seed (0, asked for is 1); choose another group=NAME"),
+        (["search.learning_rate=log(1e-3,1)"], "holds a search with another space"),
+        (["search_seeds=2"], "holds a search with another seeds"),
+        (["epochs=3"], "was made with other settings; choose another group=NAME"),
+    ],
+)
+def test_two_searches_do_not_share_a_group(runner: Runner, capsys, words: list[str], sentence: str):
+    assert tune("arch=gru", "trials=2") == 0
+    runner.started.clear()
+    assert tune("arch=gru", "trials=2", *words) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1 and not runner.started
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["trials=0"], "trials=0 must be a whole number >= 1"),
+        (["trials=many"], "trials='many' must be a whole number"),
+        (["sampler=tpee"], "sampler='tpee' must be one of random, tpe; did you mean tpe"),
+        (["search=nope"], "search=nope is unknown: there is default."),
+        (["search.learning_rate=log(1,0)"], "needs two numbers, the lower first"),
+        (["search.learning_rate=log(1e-3,1e-1)", "learning_rate=1e-2"], "gives a value to what is searched"),
+        (["search.learning_rat=log(1e-3,1e-1)"], "did you mean learning_rate?"),
+        (["search.model.droput=choice(0,0.5)"], "did you mean model.dropout?"),
+        (["search.model.dropout=choice(0,1.5)"], "model.dropout=1.5 must be a number"),
+        (["search.optimizer=choice(adam,sgdd)"], "optimizer=sgdd is unknown: did you mean sgd?"),
+        (["search.seeds=choice(1,2)"], "seeds is no hyperparameter"),
+        (["search.arch=choice(gru,lstm)"], "arch is no hyperparameter"),
+        (["search.data.train=choice(10,20)"], "data.train is no hyperparameter"),
+        (["search.learning_rate=null"], "nothing is searched"),
+        (["match=parameters", "budget=3000", "search.model.features=int(4,8)"], "is what match=parameters solves"),
+        (["arch=gru,gru"], "a contestant is named twice"),
+        (["seeds=2,3"], "seeds differs between the contestants"),
+        (["role=result"], "role=result is not for grux tune"),
+        (["run_dir=here"], "run_dir=here is not for grux tune"),
+        (["hydra/launcher=basic"], "starts its trials on this machine"),
+        (["arch=gruu"], "did you mean gru?"),
+        (["first_seed=2147483000"], "would meet those of the search"),
+    ],
+)
+def test_wrong_words_are_one_sentence(runner: Runner, capsys, place: Path, words: list[str], sentence: str):
+    bare = [word for word in SMALL if not word.startswith("tensorboard")]
+    assert main(["tune", *bare, "search.clip=null", "search.model.dropout=null", *words]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.startswith("grux: ") and error.count("\n") == 1, error
+    assert not runner.started and not list(place.iterdir())
+
+
+def test_a_space_of_ones_own(runner: Runner, capsys, place: Path):
+    (place / "mine" / "search").mkdir(parents=True)
+    file = place / "mine" / "search" / "small.yaml"
+    file.write_text("trials: 2\nsampler: random\nseed: 5\nseeds: 1\nspace: {model.features: 'logint(2, 64)'}\n")
+    words = [word for word in WORDS if not word.startswith(("search.", "model.features"))]
+    assert main(["tune", "--config-dir", "mine", *words, "search=small", "arch=gru"]) == 0
+    widths = [job.config["model"]["features"] for job in runner.trials()]
+    assert len(widths) == 2 and all(2 <= width <= 64 for width in widths)
+    for content, sentence in (
+        ("trials: 2\n", "has no mapping `space`"),
+        ("trials: 2\nspace: {}\n", "sampler is missing"),
+        ("trails: 2\nspace: {}\n", "unknown key trails: did you mean trials?"),
+        ("space: {\n", "repair the file"),
+    ):
+        file.write_text(content)
+        assert main(["tune", "--config-dir", "mine", *words, "search=small", "arch=gru"]) == 2
+        assert sentence in capsys.readouterr().err
+
+
+def test_contestants_that_differ_in_more_than_one_key(runner: Runner):
+    assert tune("arch=gru,elman", "optimizer=adam,sgd", "trials=1") == 0
+    names = [study.contestant for study in read_studies(Path("runs/tuned-search"))]
+    assert sorted(names) == sorted(f"arch={a} optimizer={o}" for a in ("gru", "elman") for o in ("adam", "sgd"))
+    assert len(runner.results()) == 4
+
+
+def test_files_of_contestants_are_told_apart():
+    names = ["gru", "a=1 b=2", "a=1,b=2", "A", "a", "../x", "x" * 200, "x" * 201]
+    files = [Contestant(name, ()).file for name in names]
+    assert len(set(files)) == len(files) and files[0] == "gru" and all("/" not in file for file in files)
+
+
+# Samplers
+
+SPACE = parse_space({"rate": "log(1e-4, 1)", "width": "logint(2, 512)", "clip": "choice(1, 5, null)"})
+
+
+def value(values: dict) -> float:
+    """Best at a rate of 0.03 and without clipping."""
+    return -abs(math.log10(values["rate"] / 0.03)) - 0.5 * (values["clip"] is not None)
+
+
+def test_random_draws_are_a_function_of_seed_and_number():
+    assert random(SPACE, 0, 3) == random(SPACE, 0, 3) != random(SPACE, 0, 4) != random(SPACE, 1, 3)
+    smaller = {key: one for key, one in SPACE.items() if key != "rate"}
+    assert random(smaller, 0, 3)["width"] == random(SPACE, 0, 3)["width"]
+
+
+def test_tpe_learns_and_is_a_function_of_the_trials_before():
+    pytest.importorskip("optuna")
+    history: list = []
+    for number in range(25):
+        values = tpe(SPACE, 0, number, history)
+        assert values == tpe(SPACE, 0, number, list(history))
+        assert (values == random(SPACE, 0, number)) == (number < STARTUP)
+        assert set(values) == set(SPACE) and 1e-4 <= values["rate"] <= 1 and type(values["width"]) is int  # type: ignore[operator]
+        history.append((values, value(values)))
+    early, late = ([score for _, score in part] for part in (history[:STARTUP], history[-10:]))
+    assert sum(late) / len(late) > sum(early) / len(early) + 0.2
+
+
+def test_a_search_by_tpe_goes_on_as_it_would_have(runner: Runner, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("optuna")
+    monkeypatch.setattr("grux.tuning.samplers.STARTUP", 2)
+    assert tune("arch=gru", "trials=5", "sampler=tpe", "group=straight") == 0
+    straight = rates(runner.trials(), "gru")
+    runner.started.clear()
+    runner.end = lambda job: Interrupted("stopped.") if len(runner.started) == 3 else None
+    assert tune("arch=gru", "trials=5", "sampler=tpe") == 75
+    runner.end = lambda job: None
+    assert tune("arch=gru", "trials=5", "sampler=tpe") == 0
+    assert rates(runner.trials(), "gru") == straight and len(set(straight)) == 5
+
+
+def test_tpe_without_optuna_is_a_sentence(runner: Runner, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert tune("arch=gru", "trials=2", "sampler=tpe") == 2
+    assert 'pip install "grux[tune]"' in capsys.readouterr().err and not runner.started
+
+
+# Real runs
+
+
+def test_a_run_of_a_search_never_sees_a_test_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    seen, evaluate = [], Programs.evaluate
+
+    def watched(self, params, split, batch_size):
+        seen.append(split)
+        return evaluate(self, params, split, batch_size)
+
+    monkeypatch.setattr(Programs, "evaluate", watched)
+    record = train("role=search", "steps=4", folder=tmp_path / "run")
+    assert len({id(split) for split in seen}) == 1
+    assert [set(row["scores"]) for row in record["seeds"]] == [{"validation"}]
+    assert read_run(tmp_path / "run").state == "done"
+    assert record["run_id"] != train("steps=4", folder=tmp_path / "other")["run_id"]
+
+
+def test_a_whole_search_with_processes(place: Path, capsys):
+    """As a user starts it: two trials and the result, each a process of its own."""
+    words = ["arch=elman", "trials=1", "seeds=2", "epochs=2", "tensorboard=false", "progress=none", "launcher.jobs=1"]
+    assert main(["tune", *WORDS, "search.model.dropout=null", *words]) == 0
+    out = capsys.readouterr().out
+    (study,) = read_studies(Path("runs/tuned-search"))
+    (trial,) = study.trials
+    assert trial.state == "done" and trial.run.record is not None
+    assert [row["seed"] for row in trial.run.record["seeds"]] == [FRESH]
+    assert set(trial.run.record["seeds"][0]["scores"]) == {"validation"}
+    (final,) = Path("runs/tuned").iterdir()
+    record = json.loads((final / "result.json").read_text())
+    assert [row["seed"] for row in record["seeds"]] == [0, 1] and "test" in record["seeds"][0]["scores"]
+    assert record["config"]["learning_rate"] == trial.values["learning_rate"] and "result" in out
+
+
+def test_a_search_inside_a_job_is_refused(runner: Runner, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(DEPTH, "1")
+    assert tune("arch=gru", "trials=1") == 2 and not runner.started
+    assert "started as a job of a sweep" in capsys.readouterr().err
