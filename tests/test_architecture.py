@@ -65,7 +65,7 @@ CONFINED = {
     "orbax": ("training/?",),
     "tensorboardX": ("training/?",),
     "safetensors": ("interop/?",),
-    "optuna": ("tuning", "results"),
+    "optuna": ("launch", "tuning", "results"),
 }
 FOREIGN = ("torch", "keras", "tensorflow")  # grux reads and writes their arrays without them
 WITHOUT_JAX = ("batch", "errors", "arguments", "provenance", "nearest", "data", "results")

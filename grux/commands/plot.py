@@ -30,9 +30,10 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument("--to", default="plots", metavar="FOLDER", help="where pictures go (default: %(default)s)")
     given = made.parse_args(arguments)
 
-    from grux.results.figure import save
+    from grux.results.figure import matplotlib, save
     from grux.results.plots import make_figure
 
+    matplotlib()  # where it is missing, that comes before any question about the runs
     figure = make_figure(
         given.kind,
         chosen(given.choice, given.runs),

@@ -86,9 +86,10 @@ def _report(results: Path, to: Path | None) -> int:
     to.mkdir(parents=True, exist_ok=True)
     paths = write_csv(report, to)
     try:
-        from grux.results.tuning_plot import plot_search
+        from grux.results.figure import save
+        from grux.results.tuning_plot import search_figure
 
-        paths += plot_search(report, to)
+        paths += save(search_figure(report), to)
     except UsageError as error:  # no matplotlib: the numbers are there
         print(f"no picture: {error}")
     print("\n".join(map(str, paths)))

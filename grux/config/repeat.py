@@ -39,8 +39,10 @@ def _overrides(config: Mapping[str, Any], choices: Mapping[str, str]) -> list[st
     first = {group: named[group] for group in ("arch", "data") if group in named}
     brought = _base(tuple(first.items())).choices
     said = first | {group: name for group, name in named.items() if brought.get(group) != name}
-    wanted = leaves({k: v for k, v in config.items() if k not in WITHOUT_EFFECT or k in ("group", "plugins")})
-    there = leaves(_base(tuple(said.items())).config)
+    wanted, there = (
+        leaves({k: v for k, v in settings.items() if k not in WITHOUT_EFFECT or k in ("group", "plugins")})
+        for settings in (config, _base(tuple(said.items())).config)
+    )
     overrides = [f"{group}={name}" for group, name in said.items()]
     for key, value in wanted.items():
         if key not in there or _text(there[key]) != _text(value):

@@ -43,11 +43,11 @@ RECORD = {
             str: object,
             "by": str,
             "rule": str,
-            "meaning": str,
-            "unit": str,
+            "meaning": _Optional(str),
+            "unit": _Optional(str),
             "target": _NUMBER,
             "reached": _NUMBER,
-            "features": int,
+            "features": _Optional(int),
         }
     ),
     "budget": _Optional(

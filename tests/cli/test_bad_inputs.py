@@ -69,7 +69,7 @@ CONFIGS = [
     ("model.featurs=3", "unknown key model.featurs: did you mean model.features?"),
     ("+model.featurs=3", "unknown key model.featurs: did you mean model.features?"),
     ("+arch.cell.bias=3", "unknown key arch.cell.bias"),
-    ("modle.features=3", "unknown key modle.features: did you mean model?"),
+    ("modle.features=3", "unknown key modle.features: did you mean model.features?"),
     ("seeds=0", "seeds=0 must be a whole number >= 1"),
     ("seeds=-1", "seeds=-1 must be"),
     ("seeds=abc", "seeds='abc' must be"),

@@ -74,7 +74,7 @@ def test_a_table_that_is_too_wide_is_turned(capsys):
         (["model.features=0"], "model.features=0 must be"),
         (["model=forecaster"], "model=forecaster needs channels"),
         (["task=forecasting"], "is made for classification"),
-        (["hydra.mode=MULTIRUN"], "reads nothing of hydra"),
+        (["hydra.run.dir=x"], "hydra.run.dir=x"),
         (["--rule", "chung"], "unrecognized arguments: --rule"),
         (["--config-dir", "none"], "is not a folder"),
     ],

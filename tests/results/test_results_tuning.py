@@ -112,13 +112,14 @@ def test_two_files_for_programs(searched: Path, tmp_path: Path):
 
 def test_the_picture(searched: Path, tmp_path: Path):
     pytest.importorskip("matplotlib")
-    from grux.results.tuning_plot import plot_search
+    from grux.results.figure import save
+    from grux.results.tuning_plot import search_figure
 
     report = report_of(searched)
-    png, svg = plot_search(report, tmp_path)
+    png, svg = save(search_figure(report), tmp_path)
     first = svg.read_bytes()
     assert png.read_bytes().startswith(b"\x89PNG") and b"expected best validation" in first
-    plot_search(report, tmp_path)
+    save(search_figure(report), tmp_path)
     assert svg.read_bytes() == first
 
 
