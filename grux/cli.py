@@ -32,6 +32,7 @@ grux: compare recurrent networks fairly, from a question to a table with error b
   grux train -m arch=gru,lstm,elman data=sst2 seeds=3   train nine models
   grux table                                            compare them
   grux plot                                             draw their learning curves
+  grux report quickstart                                all about an experiment on one page
 
 Commands (each explains itself with --help):
 

@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument("--split", help="default: test")
     made.add_argument("--metric", help="default: the primary metric of each task")
     given = made.parse_args(arguments)
-    if not given.choice or "=" in given.choice[0]:
+    if not given.choice or "=" in given.choice[0] or Path(given.choice[0]).name != given.choice[0]:
         raise UsageError("grux report needs the name of an experiment, like grux report quickstart; see `grux ls`.")
 
     from grux.config.compose import configs_folder

@@ -145,6 +145,9 @@ def test_train_help_lists_choices_and_config(capsys):
         (["train", "--cfg", "job", "arch=gruu"], "did you mean gru?"),
         (["table"], "there is no folder 'runs'"),
         (["show"], "grux show needs a run"),
+        (["report"], "grux report needs the name of an experiment"),
+        (["compare", "a"], "grux compare needs two runs"),
+        (["plot", "--kind", "pie"], "choose from 'curves', 'final', 'pareto', 'lag', 'length'"),
         (["data", "get", "sst3"], "did you mean sst2?"),
     ],
 )
@@ -294,7 +297,7 @@ def test_completion(capsys, monkeypatch):
     code, out, _ = answer(capsys, "train", "-sc", "install=bash")
     assert code == 0 and out.rstrip().endswith("hydra_bash_completion grux")
     monkeypatch.setenv("COMP_LINE", "grux tr")
-    assert "train" in answer(capsys, "-sc", "query=bash")[1].split()
+    assert {"train", "report", "compare"} <= set(answer(capsys, "-sc", "query=bash")[1].split())
     monkeypatch.setenv("COMP_LINE", "grux train arch=el")
     assert answer(capsys, "-sc", "query=bash")[1].split() == ["arch=elman"]
     monkeypatch.setenv("COMP_LINE", "grux count arch=el")

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import os
 import re
+import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -210,6 +212,27 @@ def test_the_command_writes_the_page_with_question_and_commands(tmp_path, monkey
     assert main(["report", "nine"]) == 2
     assert "did you mean mine?" in capsys.readouterr().err
     assert main(["report"]) == 2 and main(["report", "../mine"]) == 2
+
+
+def test_nothing_of_it_needs_jax(tmp_path):
+    write_run(tmp_path / "runs", arch="gru")
+    program = (
+        "import sys; sys.modules['matplotlib'] = None; from grux.cli import main\n"
+        "for words in (['ls', '--json'], ['show', 'gru'], ['compare', 'gru', 'gru'], ['report', 'quickstart']):\n"
+        "    assert main(words) == 0\n"
+        "assert not {'jax', 'flax', 'optax'} & set(sys.modules)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_experiment_of_failures_alone_is_told_as_such(tmp_path):
+    write_unfinished(tmp_path, "failed", kind="DataError", message="bad line")
+    text = Page(make_report(find_runs([tmp_path]), title="t")).text
+    assert "1 run: 1 failed." in text and "DataError: bad line" in text and "What is not drawn" in text
 
 
 # Its parts

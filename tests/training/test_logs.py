@@ -5,7 +5,9 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,42 +87,83 @@ def test_rewind_without_a_file(tmp_path: Path):
 # TensorBoard
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take its time to import tensorboardX."""
+    monkeypatch.setattr(BoardWriter, "PATIENCE", 120.0)
+
+
 def events(folder: Path) -> tuple[dict[str, list[tuple[int, float]]], str]:
     """(scalars by tag, all bytes): the event files read with the protobuf of tensorboardX."""
     from tensorboardX.proto import event_pb2
 
     scalars: dict[str, list[tuple[int, float]]] = {}
-    content = b""
+    for event in messages(folder, event_pb2.Event):
+        for value in event.summary.value:
+            if value.HasField("simple_value"):
+                scalars.setdefault(value.tag, []).append((event.step, value.simple_value))
+    content = b"".join(path.read_bytes() for path in sorted(folder.rglob("events.out.tfevents*")))
+    return scalars, content.decode("latin-1")
+
+
+def messages(folder: Path, kind: Any) -> Iterator[Any]:
+    """Every message of the event files below a folder."""
     for path in sorted(folder.rglob("events.out.tfevents*")):
         data = path.read_bytes()
-        content += data
         while data:  # uint64 length, uint32 CRC, the event, uint32 CRC
             size = int(np.frombuffer(data[:8], "<u8")[0])
-            event = event_pb2.Event.FromString(data[12 : 12 + size])
+            yield kind.FromString(data[12 : 12 + size])
             data = data[16 + size :]
-            for value in event.summary.value:
-                if value.HasField("simple_value"):
-                    scalars.setdefault(value.tag, []).append((event.step, value.simple_value))
-    return scalars, content.decode("latin-1")
 
 
 def test_tensorboard_reads_the_same_numbers(tmp_path: Path):
     log = MetricsLog(tmp_path, tensorboard=True)
     log.write([row(1, loss=0.25), row(2, loss=0.125), row(2, "validation", loss=math.nan, accuracy=0.75)])
-    log.summary({"arch": "gru", "batch_size": 32}, {"test/accuracy": 0.5})
     log.close()
     scalars, content = events(tmp_path / "events")
     assert scalars["train/seed3/loss"] == [(1, 0.25), (2, 0.125)]
     assert scalars["validation/seed3/accuracy"] == [(2, 0.75)] and "validation/seed3/loss" not in scalars
     assert not {name for name in scalars if name.endswith(("seconds", "epoch", "step"))}
-    assert [value for _, value in scalars["test/accuracy"]] == [0.5]
-    assert "_hparams_/session_start_info" in content and "batch_size" in content and "gru" in content
+    assert "hparams" not in content
+
+
+def test_seeds_of_a_run_are_one_row_of_hparams(tmp_path: Path):
+    """Read with the plugin's own messages: a session for each seed, of one group; no experiment that hides others."""
+    from tensorboardX.proto import event_pb2, plugin_hparams_pb2
+
+    log = MetricsLog(tmp_path, tensorboard=True)
+    settings = {"arch": "gru", "model.features": 32, "learning_rate": 0.01, "model.residual": False}
+    log.summary("gru-1", settings, {0: {"test/accuracy": 0.5, "test/loss": math.nan}, 3: {"test/accuracy": 0.75}})
+    log.close()
+    assert sorted(path.parent.name for path in (tmp_path / "events" / "hparams").rglob("events.out*")) == [
+        "seed0",
+        "seed3",
+    ]
+    for seed, score in ((0, 0.5), (3, 0.75)):
+        folder = tmp_path / "events" / "hparams" / f"seed{seed}"
+        scalars, _ = events(folder)
+        assert scalars == {"test/accuracy": [(0, score)]}
+        found = {}
+        for event in messages(folder, event_pb2.Event):
+            for value in event.summary.value:
+                if value.metadata.plugin_data.plugin_name == "hparams":
+                    content = value.metadata.plugin_data.content
+                    found[value.tag] = plugin_hparams_pb2.HParamsPluginData.FromString(content)
+        assert set(found) == {"_hparams_/session_start_info", "_hparams_/session_end_info"}
+        start = found["_hparams_/session_start_info"].session_start_info
+        assert start.group_name == "gru-1"
+        kinds = {name: value.WhichOneof("kind") for name, value in start.hparams.items()}
+        assert kinds == {"arch": "string_value", "model.features": "number_value", "learning_rate": "number_value"} | {
+            "model.residual": "bool_value"
+        }
+        assert (start.hparams["arch"].string_value, start.hparams["model.features"].number_value) == ("gru", 32)
+        assert found["_hparams_/session_end_info"].session_end_info.status == 1  # success
 
 
 def test_without_tensorboard_there_are_no_events(tmp_path: Path):
     log = MetricsLog(tmp_path, tensorboard=False)
     log.write([row(1, loss=0.25)])
-    log.summary({}, {})
+    log.summary("run", {}, {0: {}})
     log.close()
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
@@ -161,7 +204,7 @@ def test_a_hanging_writer_is_given_up(tmp_path: Path, monkeypatch: pytest.Monkey
     board = BoardWriter(tmp_path / "events")
     for step in range(20):
         board.scalars(row(step, loss=0.5))
-    board.summary({}, {})
+    board.summary("run", {}, {0: {}})
     board.close()
     assert time.monotonic() - began < 20 and board._thread.is_alive()
     release.set()
