@@ -19,6 +19,7 @@ from grux.engine.kernels import build as kernels
 from grux.errors import Interrupted, OutOfMemory
 from grux.folder import RunFolder, now
 from grux.matching import keep, kept, matched, of_width, sentence
+from grux.matching.times import REPEATS
 from grux.results.record import storage_error, write_atomic, write_json
 from grux.results.select import SEEDS, WITHOUT_EFFECT, leaves
 from grux.tasks.base import Task
@@ -34,6 +35,7 @@ from grux.training.progress import Progress, make_progress
 from grux.training.record import make_record
 from grux.training.score import score
 from grux.training.seeds import SeedAxis, seed_axis
+from grux.training.timing import time_step
 
 STORAGE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 """What a disk answers when it is full, over quota, read-only or gone, wherever in a run that happens."""
@@ -100,29 +102,57 @@ def assemble(config: dict[str, Any], matching: Matching | None = None) -> Parts:
     dataset: Dataset = build(config["data"], plugins=plugins)
     check_batch_size(dataset, batch_size)
     task = build(config["task"], plugins=plugins)(info=dataset.info)
-    matching = matching or matched(config, dataset, task)
+    matching = matching or matched(config, dataset, task, lambda width: step_times(config, dataset, task, axis, width))
     config = of_width(config, matching.features) if matching else config
-    make_model, layer = (build(config[node], plugins=plugins) for node in ("model", "arch"))
-
-    def build_model(rngs: nnx.Rngs) -> nnx.Module:
-        return make_model(info=dataset.info, layer=layer, rngs=rngs)
-
-    counts = count(nnx.eval_shape(lambda: build_model(nnx.Rngs(0))), task, dataset)
+    counts = count(nnx.eval_shape(lambda: _model(config, dataset, nnx.Rngs(0))), task, dataset)
     length = length_of(
         dataset,
         batch_size=batch_size,
         **{key: config[key] for key in ("epochs", "steps", "flops", "seconds")},
         flops_per_example=counts["flops"]["training_per_example"],
     )
+    programs = _programs(config, dataset, task, axis, length.steps)
+    return Parts(config, matching, dataset, task, axis, programs, length, counts)
+
+
+def step_times(config: dict[str, Any], dataset: Dataset, task: Task, axis: SeedAxis, width: int) -> list[float]:
+    """Milliseconds of training steps of all seeds with this width of the recurrent layers, measured here and now."""
+    return time_step(
+        _programs(of_width(config, width), dataset, task, axis, total_steps=1),
+        dataset,
+        axis,
+        seeds=range(config["seeds"]),
+        batch_size=config["batch_size"],
+        steps_per_dispatch=config["steps_per_dispatch"],
+        repeats=REPEATS,
+    )
+
+
+def _programs(
+    config: dict[str, Any], dataset: Dataset, task: Task, axis: SeedAxis, total_steps: int | None
+) -> Programs:
     optimizer = make_optimizer(
-        build(config["optimizer"], plugins=plugins),
-        build(config["schedule"], plugins=plugins, learning_rate=config["learning_rate"], total_steps=length.steps),
+        build(config["optimizer"], plugins=config["plugins"]),
+        build(
+            config["schedule"],
+            plugins=config["plugins"],
+            learning_rate=config["learning_rate"],
+            total_steps=total_steps,
+        ),
         clip=config["clip"],
     )
-    programs = Programs(
-        build_model=build_model, task=task, optimizer=optimizer, axis=axis, accumulate=config["accumulate"]
+    return Programs(
+        build_model=lambda rngs: _model(config, dataset, rngs),
+        task=task,
+        optimizer=optimizer,
+        axis=axis,
+        accumulate=config["accumulate"],
     )
-    return Parts(config, matching, dataset, task, axis, programs, length, counts)
+
+
+def _model(config: dict[str, Any], dataset: Dataset, rngs: nnx.Rngs) -> nnx.Module:
+    make_model, layer = (build(config[node], plugins=config["plugins"]) for node in ("model", "arch"))
+    return make_model(info=dataset.info, layer=layer, rngs=rngs)
 
 
 def _run(

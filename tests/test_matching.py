@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_runs import SMALL, leaves, lines, same_bits, train
+from small_runs import SMALL as WITH_WIDTH
+from small_runs import leaves, lines, same_bits
 
 import grux.run
 from grux.cli import main
@@ -15,7 +16,14 @@ from grux.matching import FILE, kept
 from grux.results.record import read_run
 from grux.training.interrupts import StopFlag
 
+SMALL = [word for word in WITH_WIDTH if not word.startswith("model.features")]
 MATCHED = ("match=parameters", "budget=2000", "steps=12", "eval_every=4", "steps_per_dispatch=3")
+
+
+def train(*overrides: str, folder: Path) -> dict:
+    """One whole run in `folder`, in this process: the record."""
+    job = prepare([*SMALL, f"run_dir={folder}", *overrides])
+    return grux.run.run(job.config, choices=job.choices, folder=job.folder, run_id=job.run_id)
 
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -34,7 +42,7 @@ def test_the_record_says_target_reached_rule_and_width(straight):
     matching = record["matching"]
     assert (matching["by"], matching["rule"], matching["target"]) == ("parameters", "all", 2000)
     assert matching["reached"] == record["parameters"]["total"] and abs(matching["reached"] / 2000 - 1) < 0.05
-    assert matching["features"] == record["config"]["model"]["features"] != 8
+    assert matching["features"] == record["config"]["model"]["features"] != 128
     assert record["recurrence"]["layers"][0]["features"] == matching["features"]
     assert "every trained number once" in matching["meaning"] and read_run(folder).state == "done"
 
@@ -45,7 +53,7 @@ def test_the_id_is_that_of_what_was_asked_for(straight):
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config == record["config"] and run_id(config, record["choices"]) == record["run_id"]
     job = prepare([*SMALL, "arch=lstm", *MATCHED, f"run_dir={folder}"])
-    assert job.run_id == record["run_id"] and job.done and job.config["model"]["features"] == 8
+    assert job.run_id == record["run_id"] and job.done and job.config["model"]["features"] == 128
     assert prepare([*SMALL, "arch=lstm", *MATCHED, "budget=2001"]).run_id != record["run_id"]
     assert prepare([*SMALL, "arch=lstm", *MATCHED, "match_rule=chung"]).run_id != record["run_id"]
 
@@ -124,7 +132,7 @@ def test_a_budget_out_of_reach_leaves_nothing_behind(capsys, tmp_path, monkeypat
 
 
 def test_a_table_of_widths_before_anything_is_trained(capsys):
-    words = [word for word in SMALL if not word.startswith(("tensorboard", "progress", "model.features"))]
+    words = [word for word in SMALL if not word.startswith(("tensorboard", "progress"))]
     code, out, _ = answer(capsys, "count", *words, "arch=gru,lstm", "match=parameters", "budget=5000", "rule=all")
     assert code == 0 and "Matched: parameters by rule all (every trained number once" in out
     gru, lstm = (next(line.split() for line in out.splitlines() if line.strip().startswith(a)) for a in ("gru", "lstm"))

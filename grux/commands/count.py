@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from grux.commands.loggers import only_our_warnings
+from grux.commands.times import measure, widths_of
 from grux.commands.words import Parser
 from grux.config import Composed, build, check_nodes, check_pair, check_settings, check_words, compose
 from grux.config.complaints import nearest
@@ -19,6 +20,8 @@ Examples:
   grux count arch=gru,lstm data=sst2 model.features=64,128
   grux count arch=lstm data=sst2 rule=chung             one rule; rule=chung,tai for two
   grux count arch=gru,lstm data=sst2 match=parameters budget=100000     the widths at which they are of one size
+
+  grux count --time arch=gru,lstm data=sst2 widths=32,64,128   measure training steps here, for match=step_time
 
 The words are those of `grux train`, so that a line can be counted before it is trained; key=a,b needs no -m here.
 The data are read, and fetched where they are not here yet: vocabulary and lengths are part of what is counted.
@@ -38,10 +41,17 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument("words", nargs="*", metavar="key=value", help="as for `grux train`, and rule=NAME")
     made.add_argument("--config-dir", "-cd", metavar="FOLDER", help="own yaml files, as for `grux train`")
     made.add_argument("--multirun", "-m", action="store_true", help="without effect: every sweep is expanded")
+    made.add_argument("--time", action="store_true", help="measure training steps here, for match=step_time")
     given = made.parse_intermixed_args(arguments)
 
-    overrides = [word for word in given.words if not word.startswith("rule=")]
-    jobs = _checked(overrides, given.config_dir)
+    own = ("rule=", "widths=") if given.time else ("rule=",)
+    jobs = _checked([word for word in given.words if not word.startswith(own)], given.config_dir)
+    if given.time:
+        widths = widths_of([word for word in given.words if word.startswith("widths=")])
+        _check_nodes(jobs)
+        with only_our_warnings():
+            print(measure(jobs, widths))
+        return 0
     # From here on JAX may be imported.
     rules = _rules([word for word in given.words if word.startswith("rule=")])
     with only_our_warnings():
@@ -76,9 +86,11 @@ def _rules(words: Sequence[str]) -> list[str]:
 
 def _count(jobs: dict[str, Composed]) -> dict[str, dict[str, Any]]:
     """The counts of each job. All are checked before the first data are read."""
-    for composed in jobs.values():
-        check_nodes(composed.config, composed.config["plugins"])
-        check_pair(composed.config, composed.config["plugins"])
+    _check_nodes(jobs)
+    if any(composed.config["match"] == "step_time" for composed in jobs.values()):
+        from grux.training.platform import start_jax
+
+        start_jax()  # times belong to the devices that a run has
     counts, datasets = {}, {}
     for title, composed in jobs.items():
         key = json.dumps(composed.config["data"], sort_keys=True)
@@ -89,6 +101,12 @@ def _count(jobs: dict[str, Composed]) -> dict[str, dict[str, Any]]:
     return counts
 
 
+def _check_nodes(jobs: dict[str, Composed]) -> None:
+    for composed in jobs.values():
+        check_nodes(composed.config, composed.config["plugins"])
+        check_pair(composed.config, composed.config["plugins"])
+
+
 def _count_one(config: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     from flax import nnx
 
@@ -96,11 +114,18 @@ def _count_one(config: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     from grux.matching import matched, of_width
 
     task = build(config["task"], plugins=config["plugins"])(info=dataset.info)
-    matching = matched(config, dataset, task)
+    matching = matched(config, dataset, task, lambda width: _measured(config, dataset, task, width))
     config = of_width(config, matching.features) if matching else config
     make_model, layer = (build(config[node], plugins=config["plugins"]) for node in ("model", "arch"))
     model = nnx.eval_shape(lambda: make_model(info=dataset.info, layer=layer, rngs=nnx.Rngs(0)))
     return {**count(model, task, dataset), "matching": matching}
+
+
+def _measured(config: dict[str, Any], dataset: Dataset, task: Any, width: int) -> list[float]:
+    from grux.run import step_times
+    from grux.training.seeds import seed_axis
+
+    return step_times(config, dataset, task, seed_axis(config["seeds"], config["seed_strategy"]), width)
 
 
 def _title(choices: dict[str, str], overrides: list[str], each: Sequence[list[str]]) -> str:

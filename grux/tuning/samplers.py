@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from grux.errors import UsageError
-from grux.results.space import Distribution, Value, rounded
+from grux.results.space import WHOLE, Distribution, Value, rounded
 
 Space = Mapping[str, Distribution]
 History = Sequence[tuple[Mapping[str, Value], float]]
@@ -63,8 +63,8 @@ def _scale(one: Distribution) -> Any:
     if one.kind == "choice":
         return CategoricalDistribution(list(one.arguments))
     low, high = one.bounds
-    kind = IntDistribution if one.kind in ("int", "logint") else FloatDistribution
-    return kind(low, high, log=one.kind.startswith("log"))
+    log = one.kind.startswith("log")
+    return IntDistribution(int(low), int(high), log=log) if one.kind in WHOLE else FloatDistribution(low, high, log=log)
 
 
 SAMPLERS: dict[str, Sampler] = {"random": random, "tpe": tpe}

@@ -1,7 +1,5 @@
 """Widths for a budget: real models of every arch, each quantity and rule, and budgets that cannot be met."""
 
-from pathlib import Path
-
 import pytest
 from small_runs import SMALL
 
@@ -13,7 +11,8 @@ from grux.errors import UsageError
 from grux.matching import matched, of_width
 from grux.tasks.base import Task
 
-ARCHS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs" / "arch").glob("*.yaml"))
+# One of each way to be built: gated, peepholes, a reset before the product, vectors alone, linear, complex, wrapped.
+ARCHS = ("gru", "lstm_peephole", "gru_reset_before", "indrnn", "minlstm", "lru", "lstm_layernorm_zoneout", "mut3")
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +44,8 @@ def test_every_arch_has_a_width_for_a_number_of_parameters(arch: str, parts):
     config, found = solve(parts, f"arch={arch}", "match=parameters", "budget=20000")
     assert found.reached == cost(config, parts, "parameters", "all", found.features)
     assert abs(found.reached - 20000) < 400 and (found.by, found.rule, found.target) == ("parameters", "all", 20000)
-    for other in (found.features - 1, found.features + 1):
-        assert abs(cost(config, parts, "parameters", "all", other) - 20000) >= abs(found.reached - 20000)
+    others = (cost(config, parts, "parameters", "all", found.features + step) for step in (-1, 1))
+    assert all(abs(other - 20000) >= abs(found.reached - 20000) for other in others)
 
 
 def test_chung_et_al_counted_the_layer_alone(parts):
@@ -65,7 +64,7 @@ def test_every_quantity_by_every_rule(by: str, rule: str, parts):
     budget = cost(config, parts, by, rule, 11)
     _, found = solve(parts, *words, f"match={by}", f"match_rule={rule}", f"budget={budget}")
     assert (found.features, found.reached, found.rule) == (11, budget, rule)
-    _, found = solve(parts, *words, f"match={by}", f"budget={budget}")
+    _, found = solve(parts, *words, f"match={by}", f"budget={budget}", "match_tolerance=1000")
     assert found.rule == next(iter(MEASURES[by]))
 
 
@@ -78,7 +77,7 @@ def test_two_directions_share_a_width_that_is_even(parts):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("match=parameters", "budget=50"), "the narrowest possible model has 99 at model.features=1 (+98 %)"),
+        (("match=parameters", "budget=50"), "the narrowest possible model has 81 at model.features=1 (+62 %)"),
         (
             ("match=state", "budget=5", "arch=lstm", "match_tolerance=0.1"),
             "the nearest are 4 at model.features=2 (-20 %) and 6 at model.features=3 (+20 %)",

@@ -48,12 +48,11 @@ def test_what_was_used_in_the_unit_of_the_limit():
 
 
 def test_a_run_by_flops_takes_the_steps_that_they_pay_for(tmp_path: Path):
-    """Those of the model whose width was solved, and the schedule knows how many they are."""
-    record = train("flops=200000", "match=parameters", "budget=300", "schedule=cosine", folder=tmp_path / "run")
+    record = train("flops=1e6", "schedule=cosine", folder=tmp_path / "run")
     budget, train_split = record["budget"], parts().dataset.splits["train"]
     step = record["flops"]["training_per_example"] * 60 / steps_per_epoch(train_split, 8)
-    assert budget["by"] == "flops" and budget["steps"] == record["seeds"][0]["steps"] == math.floor(200000 / step)
-    assert budget["used"] == pytest.approx(budget["steps"] * step) and budget["used"] > 200000 - step
+    assert budget["by"] == "flops" and budget["steps"] == record["seeds"][0]["steps"] == math.floor(1e6 / step) > 3
+    assert budget["used"] == pytest.approx(budget["steps"] * step) and budget["used"] > 1e6 - step
 
 
 class Clock:

@@ -1,9 +1,6 @@
-"""From `match=parameters budget=100000` in a config to a config with the width that meets it.
+"""The width of a config that asks for a cost, solved when a run starts, and kept in its folder."""
 
-The width is solved once, when a run starts, and stands from then on in the run's folder: going on from a checkpoint
-reads it there. The id of a run holds what was asked for and not the width, so that it is known before any data are.
-"""
-
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from grux.config import build
 from grux.counting.match import Matching, deviation, match_width, number
 from grux.data.base import Dataset
 from grux.errors import DataError, StorageError, UsageError
+from grux.matching.times import match_time
 from grux.results.record import read_json, write_json
 from grux.tasks.base import Task
 
@@ -21,8 +19,13 @@ FILE = "matching.json"
 """Where a run folder keeps it."""
 
 
-def matched(config: dict[str, Any], dataset: Dataset, task: Task) -> Matching | None:
-    """How the width of this config is found; None where it asks for none. Raises UsageError where none fits."""
+def matched(
+    config: dict[str, Any], dataset: Dataset, task: Task, measure: Callable[[int], list[float]]
+) -> Matching | None:
+    """How the width of this config is found; None where it asks for none. Raises UsageError where none fits.
+
+    `measure` gives milliseconds of training steps of a width.
+    """
     if config["match"] is None:
         return None
     if "features" not in config["model"]:
@@ -30,6 +33,8 @@ def matched(config: dict[str, Any], dataset: Dataset, task: Task) -> Matching | 
             f"match={config['match']} solves model.features, and model._target_={config['model']['_target_']} has no "
             "features; leave out match, or choose another model."
         )
+    if config["match"] == "step_time":
+        return match_time(config, measure)
     layer = build(config["arch"], plugins=config["plugins"])
 
     def make_model(width: int) -> nnx.Module:
