@@ -41,6 +41,9 @@ def environment(**changes: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def lstm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A normal run in a process of its own: its folder and what it printed."""
+    from grux.engine.kernels.build import problem
+
+    problem()  # compiles the kernels, which the first run of a machine says
     place = tmp_path_factory.mktemp("normal")
     arguments = command("train", "arch=lstm", "seeds=2", *TINY)
     done = subprocess.run(arguments, cwd=place, env=environment(), capture_output=True, text=True, timeout=300)

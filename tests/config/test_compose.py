@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from grux.config import check_nodes, check_settings, compose, configs_folder, expand, plugins_of
-from grux.config.settings import GROUPS, SETTINGS
+from grux.config.settings import GROUPS, NODES, SETTINGS
 from grux.errors import UsageError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -60,7 +60,7 @@ def test_every_file_composes_and_passes(choice: str):
 
 def test_train_yaml_declares_exactly_the_settings():
     written = set(yaml.safe_load((CONFIGS / "train.yaml").read_text())) - {"defaults", "hydra"}
-    assert written == set(SETTINGS)
+    assert written == {*SETTINGS, *NODES}
 
 
 def test_placed_defaults():
