@@ -10,6 +10,9 @@ from grux.launch.outcome import Outcome
 from grux.results.record import read_json
 from grux.training.progress import ProgressStyle, duration
 
+EVERY = 0.5
+"""Seconds between two pictures of a live overview."""
+
 Started = tuple[Job, float]
 """A running job and when it began, on the monotonic clock."""
 
@@ -102,14 +105,14 @@ class Live(Lines):
 
     def tick(self, running: Sequence[Started], waiting: int) -> None:
         now = time.monotonic()
-        if now - self._last < 0.5:
+        if now - self._last < EVERY:
             return
         self._last = now
         super().tick(running, waiting)
         self._display.update(self._picture(running, waiting), refresh=True)
 
     def write(self, line: str) -> None:
-        self._display.console.print(line, highlight=False, markup=False)
+        self._display.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def stop(self) -> None:
         if hasattr(self, "_display"):

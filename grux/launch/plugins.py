@@ -53,6 +53,9 @@ def register() -> None:
 class OwnLauncher(Launcher):
     """A launcher that takes whole jobs from `Task` and tells their outcomes."""
 
+    def __init__(self, **values: Any):
+        self.values = values  # checked later: Hydra makes its own error out of one that is raised here
+
     def setup(self, *, hydra_context: HydraContext, task_function: Any, config: DictConfig) -> None:
         assert isinstance(task_function, Task)
         self._task = task_function
@@ -84,16 +87,12 @@ class Slurm(OwnLauncher):
 
     __module__ = PACKAGE
 
-    def __init__(self, **values: Any):
-        from grux.launch.slurm import SlurmScheduler
-
-        self._values = checked(values, SlurmScheduler)
-
     def start(self, jobs: Sequence[Job]) -> list[Outcome]:
         from grux.launch.slurm import SlurmScheduler
 
         settings = settings_of([job.config for job in jobs])
-        return follow(jobs, settings, SlurmScheduler(settings, **self._values), overview=_overview(jobs))
+        scheduler = SlurmScheduler(settings, **checked(self.values, SlurmScheduler))
+        return follow(jobs, settings, scheduler, overview=_overview(jobs))
 
 
 class Ray(OwnLauncher):
@@ -101,16 +100,11 @@ class Ray(OwnLauncher):
 
     __module__ = PACKAGE
 
-    def __init__(self, **values: Any):
-        from grux.launch.ray import RayScheduler
-
-        self._values = checked(values, RayScheduler)
-
     def start(self, jobs: Sequence[Job]) -> list[Outcome]:
         from grux.launch.ray import RayScheduler
 
         settings = settings_of([job.config for job in jobs])
-        scheduler = RayScheduler(settings, **self._values)
+        scheduler = RayScheduler(settings, **checked(self.values, RayScheduler))
         try:
             return follow(jobs, settings, scheduler, overview=_overview(jobs))
         finally:
@@ -188,14 +182,14 @@ class Optuna(OwnSweeper):
     __module__ = PACKAGE
 
     def __init__(self, params: dict[str, str] | None = None, **values: Any):
+        self._params, self._values = dict(params or {}), values
+
+    def sweep(self, arguments: list[str]) -> None:
+        search = Search(**checked(self._values, Search, "hydra.sweeper"))
         try:
             import optuna  # noqa: F401
         except ModuleNotFoundError as error:
             raise UsageError("hydra/sweeper=grux_optuna needs Optuna; install grux[optuna].") from error
-        self._params = dict(params or {})
-        self._search = Search(**checked(values, Search, "hydra.sweeper"))
-
-    def sweep(self, arguments: list[str]) -> None:
         ran = 0
 
         def first(words: list[str]) -> tuple[Job, bool]:
@@ -211,7 +205,7 @@ class Optuna(OwnSweeper):
             return [r._return_value if r.status == JobStatus.COMPLETED else None for r in returns]
 
         overrides = parsed(arguments, config_dir=self._task.config_dir, sweep=self._params)
-        print(summary(self._search.run(overrides, first=first, run=run)), flush=True)
+        print(summary(search.run(overrides, first=first, run=run)), flush=True)
 
 
 def _returned(outcome: Outcome, overrides: Sequence[str]) -> JobReturn:

@@ -9,6 +9,7 @@ Slurm to queue it again (`queue_again`), and then goes on from where it was.
 
 import contextlib
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -23,16 +24,22 @@ from grux.folder import now
 from grux.launch.command import plain_command
 from grux.launch.fence import DEPTH
 from grux.launch.jobs import LOG, Job
-from grux.launch.outcome import End
+from grux.launch.outcome import Before, End
 from grux.launch.settings import Settings
 from grux.launch.shares import threads
 from grux.provenance import available_cores
-from grux.results.record import read_json, read_run, write_atomic, write_json
+from grux.results.record import read_json, read_run, storage_error, write_atomic, write_json
 
 QUEUED = "queued.json"
 """In a run folder: the job of the scheduler that it was given to."""
 MOST_AT_A_TIME = 256
 """Elements of an array that run side by side where launcher.jobs leaves it open."""
+ASKED: dict[str, Literal["memory", "time", "stop"]] = {
+    "OUT_OF_MEMORY": "memory",
+    "TIMEOUT": "time",
+    "CANCELLED": "stop",
+}
+"""Why Slurm ended a job, by the state that its accounting gives."""
 REQUEUES = "GRUX_REQUEUES"
 """In a job: how often it may ask Slurm to be queued again."""
 
@@ -75,17 +82,19 @@ class SlurmScheduler:
         # Jobs of Slurm ask to be queued again themselves: their launcher may be gone by then.
         self.in_job, self.requeues = (self.requeues, 0) if self.queues else (0, self.requeues)
 
-    def submit(self, jobs: Sequence[Job]) -> list[Any]:
+    def submit(self, jobs: Sequence[Job]) -> list["Submitted"]:
         """One array of all jobs; submitit's local executor knows no arrays and gets one after the other."""
-        stamp = f"{now().replace(':', '')}-{os.getpid()}"
         folder = (jobs[0].folder.parent / ".slurm").absolute()
-        script = folder / f"{stamp}.sh"
-        folder.mkdir(parents=True, exist_ok=True)
+        script = folder / f"{now().replace(':', '')}-{secrets.token_hex(3)}.sh"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(folder, error) from error
         write_atomic(script, self._script(jobs))
         executor = self._executor(folder)
         command = f"bash {shlex.quote(str(script))}"
         if self.cluster == "local":
-            handles = [executor._submit_command(f"{command} {number}") for number in range(len(jobs))]
+            made = [executor._submit_command(f"{command} {number}") for number in range(len(jobs))]
         else:
             from submitit.slurm.slurm import SlurmJob
 
@@ -94,13 +103,13 @@ class SlurmScheduler:
                 array = executor._submit_command(f"{command} $SLURM_ARRAY_TASK_ID").job_id
             except Exception as error:  # what sbatch had to say
                 raise GruxError(f"Slurm did not take the jobs: {' '.join(str(error).split())[-500:]}") from error
-            handles = [SlurmJob(folder=folder, job_id=f"{array}_{number}") for number in range(len(jobs))]
-            for job, handle in zip(jobs, handles, strict=True):
+            made = [SlurmJob(folder=folder, job_id=f"{array}_{number}") for number in range(len(jobs))]
+            for job, one in zip(jobs, made, strict=True):
                 job.folder.mkdir(parents=True, exist_ok=True)
-                write_json(job.folder / QUEUED, {"scheduler": "slurm", "job": handle.job_id, "folder": str(folder)})
-        return handles
+                write_json(job.folder / QUEUED, {"scheduler": "slurm", "job": one.job_id, "folder": str(folder)})
+        return [Submitted(job, one, Before.look(job).status) for job, one in zip(jobs, made, strict=True)]
 
-    def adopt(self, job: Job) -> Any | None:
+    def adopt(self, job: Job) -> "Submitted | None":
         if self.cluster != "slurm" or read_run(job.folder).state == "done":
             return None
         try:
@@ -110,37 +119,36 @@ class SlurmScheduler:
             return None
         from submitit.slurm.slurm import SlurmJob
 
-        handle = SlurmJob(folder=folder, job_id=number)
-        state = handle.watcher.get_state(number, mode="force")
-        over = state == "UNKNOWN" or handle.watcher.is_done(number, mode="cache")
-        return None if over else handle
-
-    def end(self, handle: Any) -> End | None:
-        if self.cluster == "local":
-            if not handle.done():
-                return None
-            code = handle._process.returncode  # the controller's own, which is 0 whatever the job did
-            return End(None, detail=f"submitit's controller ended with {code}")
-        if not handle.watcher.is_done(handle.job_id):
+        one = SlurmJob(folder=folder, job_id=number)
+        unknown = one.watcher.get_state(number, mode="force") == "UNKNOWN"
+        if unknown or one.watcher.is_done(number, mode="cache"):
             return None
-        state = handle.watcher.get_state(handle.job_id, mode="cache").split()[0]
-        if state == "COMPLETED":
-            return End(None)
-        asked = {"OUT_OF_MEMORY": "memory", "TIMEOUT": "time", "CANCELLED": "stop"}.get(state)
-        return End(None, asked, f"Slurm says {state} of job {handle.job_id}")  # pyright: ignore[reportArgumentType]
+        return Submitted(job, one, Before.look(job).status)
 
-    def number(self, handle: Any) -> str | None:
-        return handle.job_id if self.cluster == "slurm" else None
+    def end(self, handle: "Submitted") -> End | None:
+        if self.cluster == "local":
+            return End(None) if handle.made.done() else None
+        run, number = read_run(handle.job.folder), handle.made.job_id
+        if run.state == "done" or (run.state == "failed" and run.status != handle.status):
+            return End(None)  # its own word, which comes minutes before that of Slurm's accounting
+        if not handle.made.watcher.is_done(number):
+            return None
+        state = handle.made.watcher.get_state(number, mode="cache").split()[0]
+        asked = ASKED.get(state)
+        return End(None, asked, f"Slurm says {state} of job {number}")
 
-    def leave(self, handles: Sequence[Any]) -> str:
+    def number(self, handle: "Submitted") -> str | None:
+        return handle.made.job_id if self.cluster == "slurm" else None
+
+    def leave(self, handles: Sequence["Submitted"]) -> str:
         """Jobs of a cluster go on without their launcher; those of this machine are asked to save and stop."""
         if self.cluster == "slurm":
-            arrays = sorted({handle.job_id.split("_")[0] for handle in handles})
+            arrays = sorted({handle.made.job_id.split("_")[0] for handle in handles})
             return f"left to Slurm as job {', '.join(arrays)}: scancel stops it, the same command waits for it again"
         for handle in handles:
-            handle._process.terminate()  # which the controller passes on
+            handle.made._process.terminate()  # which the controller passes on
         for handle in handles:
-            handle._process.wait()
+            handle.made._process.wait()
         return "stopped"
 
     def _executor(self, folder: Path) -> Any:
@@ -188,6 +196,15 @@ class SlurmScheduler:
             # exec: signals are for grux itself.
             lines.append(f"{number}) mkdir -p {folder} && exec {command} >>{folder}/{LOG} 2>&1 ;;")
         return "\n".join([*lines, '*) echo "there is no job $1" >&2; exit 2 ;;', "esac", ""])
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A job, what submitit made of it, and the status file that it found."""
+
+    job: Job
+    made: Any
+    status: dict[str, Any] | None
 
 
 def queue_again(error: Interrupted) -> None:

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from grux.config.check import check_nodes, check_pair
 from grux.config.compose import compose_raw, search_path
 from grux.config.targets import resolve
-from grux.errors import Diverged, GruxError, Interrupted
+from grux.errors import Diverged, GruxError, Interrupted, UsageError
 from grux.launch.closing import closing_line
 from grux.launch.fence import refuse_below_a_launcher
 from grux.launch.jobs import CommandLine, Job, admit, check_storage, named_job, prepare
@@ -45,11 +47,15 @@ def sweep(line: CommandLine) -> None:
     with read_write(cfg), open_dict(cfg):
         cfg.hydra.sweeper.params = {**line.grid, **(cfg.hydra.sweeper.get("params") or {})} or None
         cfg.hydra.sweep.dir = f"{runs}/.hydra"  # where plugins of others write: multirun.yaml, their own logs
-    sweeper = Plugins.instance().instantiate_sweeper(
-        hydra_context=HydraContext(OnlyOverrides(search_path(line.config_dir)), Callbacks()),
-        task_function=Task(line.config_dir, line.plugins),
-        config=cfg,
-    )
+    try:
+        sweeper = Plugins.instance().instantiate_sweeper(
+            hydra_context=HydraContext(OnlyOverrides(search_path(line.config_dir)), Callbacks()),
+            task_function=Task(line.config_dir, line.plugins),
+            config=cfg,
+        )
+    except (HydraException, OmegaConfBaseException, ImportError, RuntimeError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise UsageError(f"Hydra cannot set up {' '.join(line.hydra) or 'its plugins'}: {reason}") from error
     sweeper.sweep(list(line.words))
 
 
@@ -81,7 +87,7 @@ class Task:
 
         overrides = list(HydraConfig.get().overrides.task)
         admit(self.plugins)
-        (job,) = self.jobs([overrides])
+        job = self.prepared(overrides, one_of=1)
         (outcome,) = launch([job], dataclasses.replace(settings_of([job.config]), jobs=1))
         if outcome.state in ("interrupted", "busy"):
             raise KeyboardInterrupt  # an Exception would be the end of this job alone
@@ -131,7 +137,7 @@ def require_all_done(outcomes: Sequence[Outcome]) -> None:
     words = ", ".join(f"{count} {state}" for state, count in sorted(counts.items(), key=lambda item: item[0] != "done"))
     failed = [o for o in outcomes if o.state not in ("done", "interrupted", "busy")]
     why = f" (first: {failed[0].job.title}: {failed[0].first_line.rstrip('.')})" if failed else ""
-    others = next((f"; {o.first_line}" for o in outcomes if o.state == "busy"), "")
+    others = next((f"; {o.first_line}" for o in outcomes if o.state == "busy" or o.first_line.startswith("left")), "")
     stopped = "interrupted" in counts or not failed
     raise NotDone(
         f"of {len(outcomes)} jobs {words}{why}{others}; the same command goes on with what is left.",
