@@ -18,10 +18,27 @@ def nearest_keys(key: str, known: Iterable[str], n: int = 1) -> list[str]:
 
 def _likeness(key: str, other: str) -> float:
     """0 to 1: mean over the parts of the shorter key, a little less for each part that one has and the other lacks."""
-    ours, theirs = key.split("."), other.split(".")
-    depth = min(len(ours), len(theirs))
-    pairs = zip(ours[-depth:], theirs[-depth:], strict=True)
-    parts = [difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs]
-    if min(parts) < LIKELY:  # a part that is another word is no misspelling
-        return 0.0
-    return sum(parts) / depth * 0.9 ** (abs(len(ours) - len(theirs)))
+    shorter, longer = sorted((key.split("."), other.split(".")), key=len)
+    pairs = _paired(shorter[:-1], longer[:-1], _alike(shorter[-1], longer[-1]))
+    return pairs / len(shorter) * 0.9 ** (len(longer) - len(shorter))
+
+
+def _paired(shorter: list[str], longer: list[str], last: float) -> float:
+    """The best sum over the parts of the shorter key, each beside a part of the longer one in the same order."""
+    if not shorter or last == 0.0:
+        return last
+    choices = range(len(shorter) - 1, len(longer))
+    return max(
+        (
+            found + alike
+            for at in choices
+            if (alike := _alike(shorter[-1], longer[at])) and (found := _paired(shorter[:-1], longer[:at], last))
+        ),
+        default=0.0,
+    )
+
+
+def _alike(part: str, other: str) -> float:
+    """A part that is another word is no misspelling."""
+    ratio = difflib.SequenceMatcher(None, part, other).ratio()
+    return ratio if ratio >= LIKELY else 0.0

@@ -78,15 +78,15 @@ def _path(word: str, root: str) -> Path:
 
 def _of_experiments(names: Sequence[str], runs: Sequence[Run], root: str) -> list[Run]:
     """The runs that were started with experiment=NAME; for a name without such runs, those of the group NAME."""
-    chosen = []
+    found: dict[str, Run] = {}
     for name in names:
-        # A group is a folder, and a folder given beside it narrows the choice to runs below both.
-        of_file = [run for run in runs if run.choices.get("experiment") == name]
-        chosen += of_file or [run for run in runs if run.experiment == name]
-        if not any(run.experiment == name or run.choices.get("experiment") == name for run in runs):
+        own = [run for run in runs if run.choices.get("experiment") == name]
+        own = own or [run for run in runs if run.experiment == name]
+        if not own:
             known = {run.experiment for run in runs} | {run.choices.get("experiment", "") for run in runs}
             raise UsageError(f"there is no experiment {name!r} in {root}; {_near(name, sorted(known - {''}))}")
-    return list({str(run.path): run for run in chosen}.values())
+        found.update((str(run.path), run) for run in own)
+    return list(found.values())
 
 
 def _group(name: str, root: str) -> Path:

@@ -49,9 +49,9 @@ def versus_caption(reference: str) -> str:
     """What stands in the table of differences to the reference."""
     return (
         f"Differences to {reference} over common seeds: mean ± half-width of the 95 % interval of the paired "
-        f"differences (Student t); p of the {TEST}; p corrected by Holm over the comparisons of a line; P(better) "
-        "over all pairs of seeds, ties one half, with Newcombe's 95 % interval; effect: Cohen's d of the differences, "
-        "corrected by Hedges."
+        f"differences (Student t), above zero where the score is higher; p of the {TEST}; p corrected by Holm over "
+        "the comparisons of a line; P(better) over all pairs of seeds, ties one half, with Newcombe's 95 % interval; "
+        "effect: Cohen's d of the differences, corrected by Hedges."
     )
 
 

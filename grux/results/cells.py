@@ -104,10 +104,8 @@ class CellMaker:
         )
 
     def _summary(self, scores: dict[int, float], higher_is_better: bool | None) -> Summary:
-        shown = self._selection.reduce(scores, higher_is_better)
-        if self._selection.rule == "max_over_seeds":
-            return Summary(len(scores), *shown.values(), None, None) if len(shown) == 1 else summarise(scores.values())
-        return summarise(shown.values(), self._interval)
+        best = self._selection.best_of(scores, higher_is_better)
+        return summarise(scores.values(), self._interval) if best is None else Summary(len(scores), best, None, None)
 
 
 def superseded(run: Run, done: Sequence[Run]) -> bool:

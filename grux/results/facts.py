@@ -1,5 +1,6 @@
 """What runs cost and what they are, as columns beside the scores: `--show parameters,flops,model.features`."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,20 +27,23 @@ class Fact:
 
 
 def _of(*path: str) -> Callable[[dict[str, Any]], float | None]:
-    """The number at a path of a record."""
+    """The number at a path of a record; None where it is not finite, too."""
 
     def read(record: dict[str, Any]) -> float | None:
         node: Any = record
         for key in path:
             node = (node or {}).get(key)
-        return as_number(node)
+        return _finite(as_number(node))
 
     return read
 
 
 def _seconds(record: dict[str, Any]) -> float | None:
-    seconds = record.get("seconds") or {}
-    return (as_number(seconds.get("train")) or 0.0) + (as_number(seconds.get("evaluate")) or 0.0)
+    return (_of("seconds", "train")(record) or 0.0) + (_of("seconds", "evaluate")(record) or 0.0)
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _count(number: float) -> str:
@@ -107,7 +111,7 @@ def _extra(name: str, rows: Sequence[Row]) -> Extra:
         numbers = [value for value in found if isinstance(value, (int, float))]
         if name not in FACTS or not numbers:
             texts.append(", ".join(dict.fromkeys(map(str, found))))
-            values.append(as_number_text(texts[-1]))
+            values.append(_number_in(texts[-1]))
             continue
         fact = FACTS[name]
         if fact.adds_up:
@@ -118,10 +122,10 @@ def _extra(name: str, rows: Sequence[Row]) -> Extra:
     return Extra(name, tuple(texts), tuple(values))
 
 
-def as_number_text(text: str) -> float | None:
+def _number_in(text: str) -> float | None:
     """The number that a config value is, None for a word."""
     try:
-        return float(text)
+        return _finite(float(text))
     except ValueError:
         return None
 

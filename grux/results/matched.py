@@ -1,5 +1,6 @@
 """How the contestants were brought to the same size: what records say in `matching`."""
 
+import math
 from collections.abc import Sequence
 
 from grux.results.record import Run
@@ -39,4 +40,6 @@ def widths_differ(runs: Sequence[Run]) -> bool:
 
 
 def _amount(by: str, number: float) -> str:
+    if not math.isfinite(number):
+        return str(number)
     return f"{short_seconds(number)} s" if by == "step_time" else short_count(round(number))

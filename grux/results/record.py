@@ -272,7 +272,7 @@ def _state(record, record_problem, status, status_problem) -> tuple[str, str | N
     if state not in _STATES:
         return "unknown", f"its status.json gives an unknown state, {state!r}"
     if state == "done":
-        return "damaged", "its status.json says done, but result.json is missing: run it again with force=true"
+        return "damaged", "its status.json says done, but result.json is missing"
     if state == "running":
         if is_gone(status):
             return "interrupted", "its process is gone: it was killed; the same command goes on where it stopped"

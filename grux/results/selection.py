@@ -62,13 +62,12 @@ class Selection:
         short = _seeds(seeds - scores.keys())
         return scores, f"{short} had fewer than {self.k} evaluations; choose a smaller --last, or a smaller eval_every"
 
-    def reduce(self, scores: Mapping[int, float], higher_is_better: bool | None) -> dict[int, float]:
-        """The scores that are shown: all, or the best seed's."""
-        finite = {seed: score for seed, score in scores.items() if math.isfinite(score)}
+    def best_of(self, scores: Mapping[int, float], higher_is_better: bool | None) -> float | None:
+        """The one score that stands for a cell under max_over_seeds, of the finite ones; None under the other rules."""
+        finite = list(filter(math.isfinite, scores.values()))
         if self.rule != "max_over_seeds" or not finite:
-            return dict(scores)
-        best = (max if higher_is_better else min)(finite, key=lambda seed: finite[seed])
-        return {best: finite[best]}
+            return None
+        return max(finite) if higher_is_better else min(finite)
 
     def caption(self, records: Sequence[dict[str, Any]], seeds: Sequence[int]) -> str:
         """The sentence that every table carries. `seeds`: over how many the best was taken, in each cell."""

@@ -176,7 +176,7 @@ def test_a_platform_that_is_not_there_is_never_replaced(place: Path, platform: s
         ("table --columns model.featurs", "did you mean model.features"),
         ("table --metric acuracy", "did you mean accuracy?"),
         ("table --split tset", "choose one of test"),
-        ("table --format html", "invalid choice: 'html'"),
+        ("table --format pdf", "invalid choice: 'pdf'"),
         ("table --bogus", "unrecognized arguments: --bogus"),
         ("plot --metric nope", "no run has validation values"),
         ("data", "the following arguments are required"),

@@ -115,6 +115,8 @@ def test_own_folder_comes_first(folder):
         ("experiment=nope_at_all", "experiment=nope_at_all is unknown"),
         ("model.feature=3", "did you mean model.features?"),
         ("+model.featurs=3", "did you mean model.features?"),
+        ("mdoel.features=3", "did you mean model.features?"),
+        ("strategy=gated", "did you mean arch.strategy?"),
         ("+arch.cell.input_initt=glorot", "did you mean arch.cell.input_init?"),
         ("+arch.cell._partial=true", "unknown key arch.cell._partial"),
         ("+arch._recursive_=false", "unknown key arch._recursive_"),

@@ -214,3 +214,14 @@ def test_other_columns(tmp_path):
     assert table_of(tmp_path, show=()).extras == ()
     with pytest.raises(UsageError, match="did you mean parameters"):
         table_of(tmp_path, show=("paramters",))
+
+
+def test_costs_that_are_no_numbers_are_left_out(tmp_path):
+    record = make_record() | {"examples_per_second": "NaN", "seconds": {"train": "Infinity", "evaluate": 2.0}}
+    record |= {"matching": {"by": "flops", "target": "Infinity", "reached": 1.0, "rule": "none"}}
+    record["flops"]["forward_per_example"] = None
+    write_run(tmp_path, record)
+    table = table_of(tmp_path, show=("seconds", "flops", "examples_per_second"))
+    assert {extra.name: extra.texts for extra in table.extras} == {"seconds": ("2.0",)}
+    for format in FORMATS:
+        assert render(table, format)

@@ -5,8 +5,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
+from scipy.stats import mannwhitneyu
 
 from grux.results.paired import (
     compare,
@@ -48,6 +50,7 @@ def test_darwins_maize():
     assert found.p_sign_flip == 1726 / 32768
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=7))
 def test_sign_flips_are_all_counted(differences):
     sums = [sum(s * d for s, d in zip(signs, differences, strict=True))
@@ -72,6 +75,7 @@ def test_holm_on_benjamini_and_hochbergs_data():
     assert holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.floats(0.001, 0.5))
 def test_holm_rejects_what_the_sequential_procedure_rejects(p_values, level):
     # Holm 1979, section 2: from the smallest p on, as long as p <= level / (number left).
@@ -81,10 +85,9 @@ def test_holm_rejects_what_the_sequential_procedure_rejects(p_values, level):
     assert {i for i, p in enumerate(holm(p_values)) if p <= level} == rejected
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.lists(st.integers(0, 6), min_size=1, max_size=6))
 def test_improvement_is_mann_whitneys_u(ours, theirs):
-    from scipy.stats import mannwhitneyu
-
     u = mannwhitneyu(ours, theirs).statistic
     assert improvement(ours, theirs) == pytest.approx(u / (len(ours) * len(theirs)))
     assert improvement(ours, theirs, higher_is_better=False) == pytest.approx(1 - improvement(ours, theirs))
@@ -113,8 +116,6 @@ def test_intervals_of_differences_cover_what_they_say(n):
 
 @pytest.mark.parametrize(("n", "shift"), [(5, 0.0), (5, 1.0), (10, 0.5), (10, 2.0)])
 def test_intervals_of_p_better_cover_what_they_say(n, shift):
-    from scipy.special import ndtr
-
     rng = np.random.default_rng(n)
     ours, theirs = rng.normal(shift, 1, size=(2000, n, 1)), rng.normal(0, 1, size=(2000, 1, n))
     values, counts = np.unique((ours > theirs).mean(axis=(1, 2)), return_counts=True)

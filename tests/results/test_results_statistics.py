@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grux.errors import UsageError
@@ -25,6 +25,7 @@ def test_students_own_example():
     assert found.mean + found.half_width == pytest.approx(2.4598858, abs=5e-8)
 
 
+@settings(deadline=None)  # the first example imports scipy.stats
 @given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=12, unique=True))
 def test_agrees_with_scipy(scores):
     from scipy import stats

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, trim_mean
 
@@ -14,6 +14,7 @@ GRU = RNG.normal(1.0, 0.3, size=(4, 5))
 LSTM = RNG.normal(0.8, 0.3, size=(4, 5))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=30))
 def test_iqm_is_the_trimmed_mean_of_scipy(scores):
     # rliable: scipy.stats.trim_mean(scores, proportiontocut=0.25, axis=None)
