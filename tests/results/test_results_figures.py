@@ -63,9 +63,17 @@ def test_each_config_is_a_point_of_its_own(tmp_path):
     assert left_out == ["uncounted: no parameters in its record"]
 
 
-@pytest.mark.parametrize(("higher", "expected"), [(True, "acd"), (False, "ab")])
+@pytest.mark.parametrize(("higher", "expected"), [(True, "acd"), (False, "ag")])
 def test_front_holds_what_nothing_beats(higher, expected):
-    table = {"a": (1, 0.5), "b": (2, 0.4), "c": (2, 0.6), "d": (3, 0.9), "e": (4, 0.9), "f": (1, 0.5)}
+    table = {
+        "a": (1, 0.5),
+        "b": (2, 0.55),
+        "c": (2, 0.6),
+        "g": (2.5, 0.45),
+        "d": (3, 0.9),
+        "e": (4, 0.9),
+        "f": (1, 0.5),
+    }
     points = [Point(name, cost, mean, None) for name, (cost, mean) in table.items()]
     assert "".join(point.name for point in front(points, higher)) == expected
 
