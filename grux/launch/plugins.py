@@ -189,7 +189,7 @@ class Optuna(OwnSweeper):
         try:
             import optuna  # noqa: F401
         except ModuleNotFoundError as error:
-            raise UsageError("hydra/sweeper=grux_optuna needs Optuna; install grux[optuna].") from error
+            raise UsageError("hydra/sweeper=grux_optuna needs Optuna; install grux[tune].") from error
         ran = 0
 
         def first(words: list[str]) -> tuple[Job, bool]:
