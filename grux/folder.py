@@ -19,9 +19,14 @@ class RunFolder:
     Leaving it by an exception writes what happened: `interrupted` (can go on) or `failed`.
     """
 
-    def __init__(self, path: Path, *, run_id: str, choices: dict[str, str]):
+    def __init__(self, path: Path, *, run_id: str, choices: dict[str, str], together: str | None = None):
+        """`together`: the folder, beside this one, of the runs that this one is trained with."""
         self.path = path
+        self.failure: GruxError | None = None
+        """What went wrong with this run alone, where several are held at once and the others went well."""
         self._base = {"run_id": run_id, "choices": choices, "pid": os.getpid(), "host": socket.gethostname()}
+        if together is not None:
+            self._base["together"] = together
         self._lock = path / "lock"
         self._step = self._steps = 0
         self._was_empty = False
@@ -40,6 +45,7 @@ class RunFolder:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, _: object) -> None:
+        error = error or self.failure
         if isinstance(error, UsageError) and self._remove_if_nothing_was_done():
             return
         if error is None:

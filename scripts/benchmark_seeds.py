@@ -110,7 +110,7 @@ def host_overhead(experiment: str, arch: str, args: argparse.Namespace) -> str:
                 seeds=[0],
                 pace=pace,
                 checkpoints=kept,
-                log=log,
+                logs=[log],
                 progress=make_progress("none"),
                 stop=lambda: False,
                 on_checkpoint=lambda step: None,

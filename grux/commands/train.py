@@ -12,10 +12,13 @@ from pathlib import Path
 from grux.commands.closing import closing_line
 from grux.commands.jobs import Job, check_storage, expanded, named_job, prepare
 from grux.commands.loggers import only_our_warnings
+from grux.commands.together import train_together
 from grux.commands.words import Parser
+from grux.config.axes import check_together
 from grux.config.check import check_nodes, check_pair
 from grux.config.compose import ROOT, compose_raw, configs_folder, user_folder
 from grux.errors import Interrupted, UsageError
+from grux.together import programs
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -59,25 +62,34 @@ def _train(jobs: list[Job]) -> int:
         for job in waiting:
             check_nodes(job.config, job.config["plugins"])
             check_pair(job.config, job.config["plugins"])
-    failure, began, tried = 0, time.monotonic(), 0
+            check_together(job.config, job.config["plugins"])
+    program_of = {plan.folder: program for program in programs(waiting) for plan in program.waiting}
+    failure, began, tried = 0, time.monotonic(), set()
     for number, job in enumerate(jobs, start=1):
+        program = program_of.get(job.folder)
+        if job.folder in tried:
+            continue  # trained with a run that came before it
         if len(jobs) > 1:
-            left = _time_left(time.monotonic() - began, tried, len(waiting)) if not job.done else ""
+            done = sum(one.folder in tried for one in waiting)
+            left = _time_left(time.monotonic() - began, done, len(waiting)) if not job.done else ""
             print(f"run {number} of {len(jobs)}: {job.title}{left}", flush=True)
-        if job.done:
+        if program is None:
             print(f"done already: {job.folder}", flush=True)
             continue
-        tried += 1
+        tried |= {plan.folder for plan in program.waiting}
+        title = job.title if len(jobs) == 1 else f"{number}/{len(jobs)} {job.title}"
         try:
-            _train_one(job, title=job.title if len(jobs) == 1 else f"{number}/{len(jobs)} {job.title}")
+            errors = train_together(program, title=title) if program.values else _train_one(job, title=title)
         except (KeyboardInterrupt, Interrupted):
             raise
         except Exception as error:
             if len(jobs) == 1:
                 raise
+            errors = [error]  # one failed run does not stop the others
+        for error in errors:
             from grux.cli import report
 
-            failure = failure or report(error)  # one failed run does not stop the others
+            failure = failure or report(error)
     return failure
 
 
@@ -90,13 +102,14 @@ def _time_left(seconds: float, done: int, jobs: int) -> str:
     return f" (about {duration(seconds / done * (jobs - done))} left for all runs)"
 
 
-def _train_one(job: Job, *, title: str) -> None:
+def _train_one(job: Job, *, title: str) -> list[Exception]:
     from grux.run import run as run_job
 
     with only_our_warnings():
         record = run_job(config=job.config, choices=job.choices, folder=job.folder, run_id=job.run_id, title=title)
     if job.config["progress"] != "none":
         print(closing_line(title, record, job.folder), flush=True)
+    return []
 
 
 def _hydra(arguments: Sequence[str], overrides: list[str], config_dir: str | None) -> int:

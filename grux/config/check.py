@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from grux.config.complaints import nearest
-from grux.config.settings import GIVEN, GROUPS, SETTINGS
+from grux.config.settings import GIVEN, GROUPS, MESH, SETTINGS
 from grux.config.targets import check_name, resolve
 from grux.config.values import check_value, describe, takes_object
 from grux.data.card import Card
@@ -52,12 +52,34 @@ def check_settings(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
             f"batch_size={config['batch_size']} is cut into accumulate={config['accumulate']} parts; "
             "choose numbers that divide without rest."
         )
+    _check_mesh(config["mesh"], config["batch_size"])
     for group in GROUPS:
         if not isinstance(config[group], dict) or "_target_" not in config[group]:
             raise UsageError(
                 f"{group} must be chosen by name, like {group}=NAME; see `grux train --help` for the names."
             )
         _check_marks(config[group], group, group, plugins)
+
+
+def _check_mesh(mesh: dict[str, Any], batch_size: int) -> None:
+    for key in mesh:
+        if key not in MESH:
+            raise UsageError(f"unknown key mesh.{key}: {nearest(key, MESH, 'mesh')}")
+    for key, annotation in MESH.items():
+        check_value(mesh.get(key), annotation, f"mesh.{key}")
+    data, hosts = mesh["data"], mesh["hosts"]
+    if data % hosts:
+        raise UsageError(
+            f"mesh.data={data} devices are those of mesh.hosts={hosts} processes, as many of each; choose "
+            f"mesh.data={-(-data // hosts) * hosts}."
+        )
+    if batch_size % data:
+        below, above = batch_size // data * data, -(-batch_size // data) * data
+        near = below if below and batch_size - below <= above - batch_size else above
+        raise UsageError(
+            f"batch_size={batch_size} cannot be shared by mesh.data={data} devices in equal parts; choose "
+            f"batch_size={near}."
+        )
 
 
 def _check_marks(value: Any, group: str, path: str, plugins: tuple[str, ...]) -> None:

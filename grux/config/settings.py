@@ -1,8 +1,8 @@
 """The top level of a config: the names, types and ranges of what `configs/train.yaml` declares."""
 
-from typing import Annotated, Literal, TypedDict, get_type_hints
+from typing import Annotated, Any, Literal, TypedDict, get_type_hints
 
-from grux.arguments import PositiveFloat, PositiveInt, Range
+from grux.arguments import NonNegativeInt, PositiveFloat, PositiveInt, Range
 
 GROUPS = ("arch", "data", "task", "model", "optimizer", "schedule")
 """Nodes that are chosen by name (`arch=gru`) and hold a `_target_`."""
@@ -24,9 +24,12 @@ class Settings(TypedDict):
     patience: PositiveInt | None
     learning_rate: PositiveFloat
     clip: PositiveFloat | None
+    initial_scale: PositiveFloat
     accumulate: PositiveInt
     steps_per_dispatch: PositiveInt
     seed_strategy: Literal["auto", "vmap", "map", "shard"]
+    together: list[str]
+    mesh: dict[str, Any]
     checkpoint_every: PositiveInt
     max_to_keep: PositiveInt
     runs: str
@@ -37,6 +40,16 @@ class Settings(TypedDict):
     plugins: list[str]
 
 
+class Mesh(TypedDict):
+    """The keys of `mesh`."""
+
+    data: PositiveInt
+    hosts: PositiveInt
+    coordinator: str | None
+    host: NonNegativeInt | None
+
+
+MESH = get_type_hints(Mesh, include_extras=True)
 SETTINGS = get_type_hints(Settings, include_extras=True)
 """Name -> annotation."""
 

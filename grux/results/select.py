@@ -12,6 +12,7 @@ from grux.results.record import Run
 # Settings that say where and how a run is written: no part of its identity.
 WITHOUT_EFFECT = frozenset(
     {"group", "runs", "run_dir", "force", "tensorboard", "progress", "plugins", "checkpoint_every", "max_to_keep"}
+    | {"together", "mesh"}
 )
 # With these the scores are the same to float tolerance, which is another run but not another thing to compare.
 NEUTRAL = WITHOUT_EFFECT | {"experiment", "hydra", "seed_strategy"}

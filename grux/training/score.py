@@ -1,7 +1,7 @@
 """The numbers of a finished training: every split, for the best parameters of each seed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,22 @@ Scores = dict[str, dict[str, float]]
 
 @dataclass
 class Scored:
-    """Scores of each seed, of the methods without training, and how corpus metrics were computed."""
+    """Scores of each member, of the methods without training, and how corpus metrics were computed."""
 
     seeds: list[Scores]
     baselines: dict[str, Scores] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-    """The first seed's decoded strings of each test split, one per example."""
+    texts: list[dict[str, list[str]]] = field(default_factory=list)
+    """Each member's decoded strings of each test split, one per example."""
+
+    @property
+    def examples(self) -> dict[str, list[str]]:
+        """The first seed's decoded strings of each test split."""
+        return self.texts[0] if self.texts else {}
+
+    def of(self, members: slice) -> "Scored":
+        """The scores of some members."""
+        return replace(self, seeds=self.seeds[members], texts=self.texts[members])
 
 
 def score(
@@ -41,7 +50,7 @@ def score(
 
     Raises Interrupted between splits when `stop()` turns true.
     """
-    scored = Scored([{} for _ in range(count)])
+    scored = Scored([{} for _ in range(count)], texts=[{} for _ in range(count)])
     for name, split in dataset.splits.items():
         if stop():
             raise Interrupted("Stopped before the scores were complete; start the same command again to finish.")
@@ -75,13 +84,12 @@ def _decode(
         texts = [dataset.decode(row) for row in tokens]
         values, scored.signatures = task.corpus_metrics(texts, list(split.references))
         seed[name] |= values
-        if number == 0:
-            scored.examples[name] = texts
+        scored.texts[number][name] = texts
 
 
-def seed_rows(state: TrainState, seeds: list[int], scored: Scored) -> list[dict[str, Any]]:
-    """The `seeds` part of a run record."""
-    fields = {name: np.asarray(getattr(state, name)) for name in ("step", "best_step", "diverged")}
+def seed_rows(state: TrainState, members: slice, seeds: list[int], scored: Scored) -> list[dict[str, Any]]:
+    """The `seeds` part of the record of a run whose seeds are these members of the state."""
+    fields = {name: np.asarray(getattr(state, name))[members] for name in ("step", "best_step", "diverged")}
     rows = []
     for number, (seed, scores) in enumerate(zip(seeds, scored.seeds, strict=True)):
         best = int(fields["best_step"][number])

@@ -25,16 +25,23 @@ Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
 
 
 def make_step(
-    graph: nnx.GraphDef, task: Task, optimizer: optax.GradientTransformationExtraArgs, accumulate: int = 1
+    graph: nnx.GraphDef,
+    task: Task,
+    optimizer: optax.GradientTransformationExtraArgs,
+    accumulate: int = 1,
+    rates: Any = None,
 ) -> Step:
     """A step: mean loss over the batch, gradient, update.
+
+    `rates`: the variables of the model that are not trained, where it has any.
 
     With `accumulate` = k the batch goes through the model in k parts; loss and gradient are summed over the parts and
     divided by the count last, so the step is the same as with the whole batch (but for its dropout masks).
     """
 
     def total_loss(params: Any, batch: Batch, key: Array) -> tuple[Array, Array]:
-        return task.loss(nnx.merge(graph, params)(batch, key=key), batch)
+        model = nnx.merge(graph, params) if rates is None else nnx.merge(graph, rates, params)
+        return task.loss(model(batch, key=key), batch)
 
     part_gradient = jax.value_and_grad(total_loss, has_aux=True)
 

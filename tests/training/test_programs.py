@@ -13,6 +13,7 @@ from grux.data.batching import epoch_plan
 from grux.tasks.forecasting import Forecasting
 from grux.training.programs import LENGTH_EXTRA, LENGTH_FACTOR, Programs
 from grux.training.seeds import SeedAxis
+from grux.training.state import Learner
 
 SEEDS = [0, 5]
 
@@ -119,7 +120,7 @@ def test_decoded_rows_find_their_examples(small):
         buckets.append(TokenPairs(**pairs, ids=rows))
     split = Split(tuple(buckets))
     axis = SeedAxis("map", 2)
-    programs = Programs(build_model=Echo, task=small.task, optimizer=small.optimizer, axis=axis)
+    programs = Programs(learner=lambda _: Learner(Echo, small.optimizer), task=small.task, axis=axis)
     params = jax.tree.map(lambda _: jnp.array([0.0, 1.0]), programs.initial(SEEDS).params)
     for limit in (2, 100):
         outputs = programs.decode(params, split, 2, limit)
@@ -136,7 +137,7 @@ def test_baselines_over_a_whole_split(small):
     windows = Windows(series=series, starts=starts, window=4, horizon=2, ids=starts)
     info = Info(name="toy", task="forecasting", features=2, window=4, horizon=2, season=3, mase_scale=(0.5, 2.0))
     task = Forecasting(info=info, loss="mse", selection="mse")
-    programs = Programs(build_model=Echo, task=task, optimizer=small.optimizer, axis=SeedAxis("map", 1))
+    programs = Programs(learner=lambda _: Learner(Echo, small.optimizer), task=task, axis=SeedAxis("map", 1))
     got = programs.baselines(Split((windows,)), 4)  # 13 windows in batches of 4
     targets = np.stack([series[s + 4 : s + 6] for s in starts])
     last = np.stack([series[[s + 3, s + 3]] for s in starts])
