@@ -14,6 +14,7 @@ the others, and a signal to any of them stops all.
 """
 
 import json
+import os
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ from jax.sharding import PartitionSpec as P
 from grux.errors import UsageError
 
 ROWS = "data"
+PATIENCE = "--xla_cpu_collective_timeout_seconds=1800"
 
 
 def join(hosts: int, coordinator: str | None, host: int | None) -> None:
@@ -35,6 +37,9 @@ def join(hosts: int, coordinator: str | None, host: int | None) -> None:
     """
     if hosts == 1 or jax.distributed.is_initialized():
         return
+    # CPUs alone give up after 30 seconds, while the first process may read, compile or write for longer.
+    if PATIENCE.split("=")[0] not in (flags := os.environ.get("XLA_FLAGS", "")):
+        os.environ["XLA_FLAGS"] = f"{flags} {PATIENCE}"
     try:
         jax.config.update("jax_cpu_collectives_implementation", "gloo")  # for CPUs; other platforms have their own
         jax.distributed.initialize(coordinator, hosts if coordinator else None, host)
@@ -71,9 +76,14 @@ def whole(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, P())
 
 
+def shards(mesh: Mesh, rows: int) -> NamedSharding:
+    """An array whose axis `rows` is split over the devices."""
+    return NamedSharding(mesh, P(*[None] * rows, ROWS))
+
+
 def spread(tree: Any, mesh: Mesh, rows: int | None) -> Any:
     """The arrays of the host on the devices, whole, or split along their axis `rows`; each process feeds its own."""
-    sharding = whole(mesh) if rows is None else NamedSharding(mesh, P(*[None] * rows, ROWS))
+    sharding = whole(mesh) if rows is None else shards(mesh, rows)
 
     def put(x: Any) -> jax.Array:
         x = np.asarray(x)
