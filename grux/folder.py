@@ -19,9 +19,14 @@ class RunFolder:
     Leaving it by an exception writes what happened: `interrupted` (can go on) or `failed`.
     """
 
-    def __init__(self, path: Path, *, run_id: str, choices: dict[str, str]):
+    def __init__(self, path: Path, *, run_id: str, choices: dict[str, str], together: str | None = None):
+        """`together`: the folder, beside this one, of the runs that this one is trained with."""
         self.path = path
+        self.failure: GruxError | None = None
+        """What went wrong with this run alone, where several are held at once and the others went well."""
         self._base = {"run_id": run_id, "choices": choices, **_identity()}
+        if together is not None:
+            self._base["together"] = together
         self._lock = path / "lock"
         self._step = 0
         self._steps: int | None = 0
@@ -41,6 +46,7 @@ class RunFolder:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, _: object) -> None:
+        error = error or self.failure
         if isinstance(error, UsageError) and self._remove_if_nothing_was_done():
             return
         if error is None:
@@ -134,7 +140,7 @@ def living_owner(folder: Path, *, ended: str | None = None) -> dict[str, Any] | 
 def note_end(folder: Path, *, run_id: str, choices: dict[str, str], state: str, kind: str | None, message: str) -> None:
     """Write the `status.json` of a run whose process could not, because it was killed; how far it got is kept."""
     former = read_run(folder).status or {}
-    kept = {key: former[key] for key in ("pid", "host", "step", "steps", "started") if key in former}
+    kept = {key: former[key] for key in ("pid", "host", "together", "step", "steps", "started") if key in former}
     values = {"run_id": run_id, "choices": choices, "state": state, "kind": kind, "message": message, "updated": now()}
     write_json(folder / "status.json", {**kept, **values})
 

@@ -1,41 +1,40 @@
-"""From a checked config to a finished run folder: the one function that knows all the parts."""
+"""From checked configs to finished run folders: the one place that knows all the parts.
 
+One run is a program of its own; runs that differ in a few numbers may be one program together (`grux.together`).
+"""
+
+import contextlib
 import errno
 import math
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import yaml
-from flax import nnx
 
-from grux.config import build
-from grux.counting.match import Matching
-from grux.counting.model import count
-from grux.data.base import Dataset
-from grux.data.batching import check_batch_size, steps_per_epoch
+from grux.assembly import assemble
+from grux.data.batching import steps_per_epoch
 from grux.engine.kernels import build as kernels
-from grux.errors import Interrupted, OutOfMemory
+from grux.errors import Diverged, Interrupted, OutOfMemory
 from grux.folder import RunFolder, now
-from grux.matching import keep, kept, matched, of_width, sentence
-from grux.matching.times import REPEATS
+from grux.matching import keep, kept, sentence
 from grux.results.record import storage_error, write_atomic, write_json
 from grux.results.select import SEEDS, WITHOUT_EFFECT, leaves
-from grux.tasks.base import Task
-from grux.training.checkpoint import Checkpoints
+from grux.together import CHECKPOINTS, Plan, Program, alone, elsewhere
+from grux.training.checkpoint import Checkpoints, NoCheckpoints
 from grux.training.interrupts import StopFlag
-from grux.training.length import Length, length_of
 from grux.training.logs import MetricsLog, rewind
-from grux.training.loop import Loop, Pace, Stopwatch
-from grux.training.optimizers import make_optimizer
+from grux.training.loop import Loop, Pace, Stopwatch, divergence
+from grux.training.mesh import any_of, from_first, is_first
 from grux.training.platform import start_jax
-from grux.training.programs import Programs
 from grux.training.progress import Progress, make_progress
-from grux.training.record import make_record
-from grux.training.score import score
-from grux.training.seeds import SeedAxis, seed_axis
-from grux.training.timing import time_step
+from grux.training.record import SHARES, make_record, share, spent
+from grux.training.score import Scored, score
+from grux.training.state import TrainState
 
 STORAGE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 """What a disk answers when it is full, over quota, read-only or gone, wherever in a run that happens."""
@@ -49,16 +48,37 @@ def run(
     Goes on from the folder's latest checkpoint where there is one. Raises GruxError; Interrupted means that all is
     saved and the same call goes on.
     """
-    start_jax()
-    progress = make_progress(config["progress"])
-    with StopFlag() as stop, RunFolder(folder, run_id=run_id, choices=choices) as place:
+    (outcome,) = run_together(alone(Plan(config, choices, run_id, folder)), title=title or run_id)
+    if isinstance(outcome, Diverged):
+        raise outcome
+    return outcome
+
+
+def run_together(program: Program, *, title: str) -> list[dict[str, Any] | Diverged]:
+    """Train, score and record all runs of a program that wait; gives the record of each, or why it has none.
+
+    Everything that ends one run ends all of them, but for a divergence: that is an error of its run alone, unless all
+    diverge.
+    """
+    config = program.waiting[0].config
+    start_jax(*(config["mesh"][key] for key in ("hosts", "coordinator", "host")))
+    progress = make_progress(config["progress"] if is_first() else "none")
+    together = program.folder.name if program.values else None
+    with StopFlag() as stop, contextlib.ExitStack() as held:
+        if not is_first():  # what it writes is what the first process writes
+            program = elsewhere(program, Path(held.enter_context(tempfile.TemporaryDirectory())))
+        places = [
+            held.enter_context(RunFolder(p.folder, run_id=p.run_id, choices=p.choices, together=together))
+            for p in program.waiting
+        ]
         try:
-            record = _run(config, choices, place, run_id, title or run_id, progress, stop)
+            outcomes = _run(program, places, title, progress, stop)
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
                 raise OutOfMemory(
-                    f"Memory ran out at batch_size={config['batch_size']} and seeds={config['seeds']}; "
-                    "choose a smaller batch_size, accumulate=2, or fewer seeds at a time."
+                    f"Memory ran out at batch_size={config['batch_size']} and seeds={config['seeds']}"
+                    f"{f', {len(program.names)} runs together' if together else ''}; choose a smaller batch_size, "
+                    f"accumulate=2, or fewer seeds {'and runs ' if together else ''}at a time."
                 ) from error
             raise
         except Interrupted as error:
@@ -66,195 +86,172 @@ def run(
             raise
         except OSError as error:
             if error.errno in STORAGE_FAILED:
-                raise storage_error(folder, error) from error
+                raise storage_error(program.folder, error) from error
             raise
         finally:
             progress.stop()
-        write_json(folder / "result.json", record)
-    if stop:
+        for place, outcome in zip(places, outcomes, strict=True):
+            if isinstance(outcome, Diverged):
+                place.failure = outcome
+            else:
+                write_json(place.path / "result.json", outcome)
+    if any_of(bool(stop)):
         raise Interrupted("Stopped after this run was finished; start the same command again to go on with the rest.")
-    return record
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a run is put together from."""
-
-    config: dict[str, Any]
-    """As given, with the width that was solved."""
-    matching: Matching | None
-    dataset: Dataset
-    task: Task
-    axis: SeedAxis
-    programs: Programs
-    length: Length
-    counts: dict[str, Any]
-    """What the model costs, by `grux.counting.model`."""
-
-
-def assemble(config: dict[str, Any], matching: Matching | None = None) -> Parts:
-    """The parts that a config names; reads the data and compiles nothing.
-
-    `matching`: how the width was found when the run began; None solves it here where the config asks for it.
-    """
-    plugins, batch_size = config["plugins"], config["batch_size"]
-    axis = seed_axis(config["seeds"], config["seed_strategy"])
-    dataset: Dataset = build(config["data"], plugins=plugins)
-    check_batch_size(dataset, batch_size)
-    task = build(config["task"], plugins=plugins)(info=dataset.info)
-    matching = matching or matched(config, dataset, task, lambda width: step_times(config, dataset, task, axis, width))
-    config = of_width(config, matching.features) if matching else config
-    counts = count(nnx.eval_shape(lambda: _model(config, dataset, nnx.Rngs(0))), task, dataset)
-    length = length_of(
-        dataset,
-        batch_size=batch_size,
-        **{key: config[key] for key in ("epochs", "steps", "flops", "seconds")},
-        flops_per_example=counts["flops"]["training_per_example"],
-    )
-    programs = _programs(config, dataset, task, axis, length.steps)
-    return Parts(config, matching, dataset, task, axis, programs, length, counts)
-
-
-def step_times(config: dict[str, Any], dataset: Dataset, task: Task, axis: SeedAxis, width: int) -> list[float]:
-    """Milliseconds of training steps of all seeds with this width of the recurrent layers, measured here and now."""
-    return time_step(
-        _programs(of_width(config, width), dataset, task, axis, total_steps=1),
-        dataset,
-        axis,
-        seeds=range(config["seeds"]),
-        batch_size=config["batch_size"],
-        steps_per_dispatch=config["steps_per_dispatch"],
-        repeats=REPEATS,
-    )
-
-
-def _programs(
-    config: dict[str, Any], dataset: Dataset, task: Task, axis: SeedAxis, total_steps: int | None
-) -> Programs:
-    optimizer = make_optimizer(
-        build(config["optimizer"], plugins=config["plugins"]),
-        build(
-            config["schedule"],
-            plugins=config["plugins"],
-            learning_rate=config["learning_rate"],
-            total_steps=total_steps,
-        ),
-        clip=config["clip"],
-    )
-    return Programs(
-        build_model=lambda rngs: _model(config, dataset, rngs),
-        task=task,
-        optimizer=optimizer,
-        axis=axis,
-        accumulate=config["accumulate"],
-    )
-
-
-def _model(config: dict[str, Any], dataset: Dataset, rngs: nnx.Rngs) -> nnx.Module:
-    make_model, layer = (build(config[node], plugins=config["plugins"]) for node in ("model", "arch"))
-    return make_model(info=dataset.info, layer=layer, rngs=rngs)
+    return outcomes
 
 
 def _run(
-    config: dict[str, Any],
-    choices: dict[str, str],
-    place: RunFolder,
-    run_id: str,
-    title: str,
-    progress: Progress,
-    stop: StopFlag,
-) -> dict[str, Any]:
+    program: Program, places: Sequence[RunFolder], title: str, progress: Progress, stop: StopFlag
+) -> list[dict[str, Any] | Diverged]:
     def stopped() -> bool:
-        return bool(stop)
+        return any_of(bool(stop))
 
-    seeds = [config["first_seed"] + number for number in range(config["seeds"])]
+    def reached(step: int) -> None:
+        for place in places:
+            place.reached(step, steps)
+
+    config = program.waiting[0].config
+    seeds = [config["first_seed"] + number for number in range(config["seeds"])] * len(program.names)
     batch_size = config["batch_size"]
-    parts = assemble(config, kept(place.path, config))
-    config, dataset, task, axis, programs = parts.config, parts.dataset, parts.task, parts.axis, parts.programs
-    steps = parts.length.steps
+    # Runs of one program have the same model, and so the same width.
+    solved = next((found for place in places if (found := kept(place.path, config))), None)
+    parts = assemble(config, program.values, matching=solved)
+    dataset, task, axis, programs, steps = parts.dataset, parts.task, parts.axis, parts.programs, parts.length.steps
+    plans = tuple(plan and replace(plan, config=parts.settled(plan.config)) for plan in program.plans)
+    program = replace(program, plans=plans)
     if parts.matching:
-        keep(place.path, parts.matching)
         progress.note(f"{title}: {sentence(parts.matching)}")
-    write_atomic(place.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    for place, plan in zip(places, program.waiting, strict=True):
+        if parts.matching:
+            keep(place.path, parts.matching)
+        write_atomic(place.path / "config.yaml", yaml.safe_dump(plan.config, sort_keys=False))
+    if program.values:
+        program.write_manifest()
     for note in dataset.notes:
         progress.note(f"{dataset.info.name}: {note}")
     state = programs.initial(seeds)
     # The run id knows the settings; a changed file or tokeniser would go on with other numbers under the same ids.
-    owner = f"{run_id} on data {dataset.fingerprint}"
-    with Checkpoints(place.path / "checkpoints", max_to_keep=config["max_to_keep"], owner=owner) as checkpoints:
-        restored = checkpoints.restore(axis.real(state))
-        place.write_artifacts(dataset.artifacts)
-        rewind(place.path, restored[0] if restored else -1)
-        log = MetricsLog(place.path, tensorboard=config["tensorboard"], after=restored[0] if restored else None)
-        try:
-            loop = Loop(
-                programs=programs,
-                dataset=dataset,
-                task=task,
-                axis=axis,
-                seeds=seeds,
-                pace=Pace(
-                    batch_size=batch_size,
-                    total_steps=steps,
-                    eval_every=config["eval_every"] or steps_per_epoch(dataset.splits["train"], batch_size),
-                    patience=config["patience"],
-                    steps_per_dispatch=config["steps_per_dispatch"],
-                    checkpoint_every=config["checkpoint_every"],
-                    test_at_evaluations=config["test_weights"] == "every",
-                    seconds=parts.length.seconds,
-                ),
-                checkpoints=checkpoints,
-                log=log,
-                progress=progress,
-                stop=stopped,
-                on_checkpoint=lambda step: place.reached(step, steps),
-            )
-            if restored:
-                progress.note(f"{title}: going on from step {restored[0]}" + (f" of {steps}" if steps else ""))
-                state = loop.go_on(restored[1], restored[2])
-            whole = (steps, "step") if steps else (math.ceil(config["seconds"]), "second")
-            progress.start(title, loop.done(), *whole)
-            state = loop.train(state)
-            watch = Stopwatch(lambda: programs.compile_seconds)
-            scored = score(
-                programs,
-                state,
-                dataset,
-                task,
+    owner = f"{program.owner} on data {dataset.fingerprint}"
+    with contextlib.ExitStack() as opened:
+        checkpoints = NoCheckpoints()
+        if is_first():
+            folder, most = program.folder / CHECKPOINTS, config["max_to_keep"]
+            checkpoints = opened.enter_context(Checkpoints(folder, max_to_keep=most, owner=owner))
+        template = axis.real(state)
+        restored = from_first(checkpoints.restore(template), template)
+        logs = []
+        for place in places:
+            place.write_artifacts(dataset.artifacts)
+            rewind(place.path, restored[0] if restored else -1)
+            log = MetricsLog(place.path, tensorboard=config["tensorboard"], after=restored[0] if restored else None)
+            opened.callback(log.close)
+            logs.append(log)
+        loop = Loop(
+            programs=programs,
+            dataset=dataset,
+            task=task,
+            axis=axis,
+            seeds=seeds,
+            pace=Pace(
                 batch_size=batch_size,
-                count=len(seeds),
-                stop=stopped,
-                last=config["test_weights"] != "best" and config["role"] != "search",
-                # A search must not see the test splits: what it never computes cannot leak into a choice or a table.
-                splits=("validation",) if config["role"] == "search" else None,
-            )
-            loop.position.evaluate_seconds += watch.lap()
-            record = make_record(
-                run_id=run_id,
-                group=config["group"],
-                created=now(),
-                config=config,
-                choices=choices,
-                seeds=seeds,
-                batch_size=batch_size,
-                dataset=dataset,
-                task=task,
-                counts=parts.counts,
-                matching=asdict(parts.matching) if parts.matching else None,
-                length=parts.length,
-                kernels=kernels.state(),
-                axis=axis,
-                programs=programs,
-                state=state,
-                position=loop.position,
-                scored=scored,
-            )
-            log.summary(run_id, _settings(config, choices), _final_scores(record))
-        finally:
-            log.close()
-    for name, texts in scored.examples.items():
-        write_atomic(place.path / f"{name}_output.txt", "\n".join(texts) + "\n")
-    return record
+                total_steps=steps,
+                eval_every=config["eval_every"] or steps_per_epoch(dataset.splits["train"], batch_size),
+                patience=config["patience"],
+                steps_per_dispatch=config["steps_per_dispatch"],
+                checkpoint_every=config["checkpoint_every"],
+                test_at_evaluations=config["test_weights"] == "every",
+                seconds=parts.length.seconds,
+            ),
+            checkpoints=checkpoints,
+            logs=_by_run(program, logs),
+            progress=progress,
+            stop=stopped,
+            on_checkpoint=reached,
+        )
+        if restored:
+            progress.note(f"{title}: going on from step {restored[0]}" + (f" of {steps}" if steps else ""))
+            going = np.repeat([plan is not None for plan in program.plans], config["seeds"])
+            state = loop.go_on(replace(restored[1], active=restored[1].active & going), restored[2])
+        whole = (steps, "step") if steps else (math.ceil(config["seconds"]), "second")
+        progress.start(title, loop.done(), *whole)
+        state = loop.train(state)
+        lost = [divergence(state, members) for _, members in _members(program)]
+        if all(lost):
+            return [error for error in lost if error]
+        watch = Stopwatch(lambda: programs.compile_seconds)
+        scored = score(
+            programs,
+            state,
+            dataset,
+            task,
+            batch_size=batch_size,
+            count=len(seeds),
+            stop=stopped,
+            last=config["test_weights"] != "best" and config["role"] != "search",
+            # A search must not see the test splits: what it never computes cannot leak into a choice or a table.
+            splits=("validation",) if config["role"] == "search" else None,
+        )
+        loop.position.evaluate_seconds += watch.lap()
+        known = {
+            **{"dataset": dataset, "task": task, "axis": axis, "counts": parts.counts, "length": parts.length},
+            "matching": asdict(parts.matching) if parts.matching else None,
+        }
+        outcomes = _outcomes(program, state, scored, spent(programs, loop.position), known)
+        for log, plan, outcome in zip(logs, program.waiting, outcomes, strict=True):
+            if not isinstance(outcome, Diverged):
+                log.summary(plan.run_id, _settings(plan.config, plan.choices), _final_scores(outcome))
+    for place, (_, members) in zip(places, _members(program), strict=True):
+        for name, texts in scored.of(members).examples.items():
+            write_atomic(place.path / f"{name}_output.txt", "\n".join(texts) + "\n")
+    return outcomes
+
+
+def _members(program: Program) -> list[tuple[Plan, slice]]:
+    """The runs that wait, and which members of the program their seeds are."""
+    each = program.waiting[0].config["seeds"]
+    found = [(plan, slice(number * each, (number + 1) * each)) for number, plan in enumerate(program.plans)]
+    return [(plan, members) for plan, members in found if plan is not None]
+
+
+def _outcomes(
+    program: Program, state: TrainState, scored: Scored, seconds: dict[str, float], known: dict[str, Any]
+) -> list[dict[str, Any] | Diverged]:
+    """The record of each run that waits, or why there is none; `seconds` are those of all runs."""
+    taken = np.asarray(state.step)
+    outcomes: list[dict[str, Any] | Diverged] = []
+    for plan, members in _members(program):
+        config = plan.config
+        if error := divergence(state, members):
+            outcomes.append(error)
+            continue
+        part = taken[members].sum() / max(taken.sum(), 1)
+        record = make_record(
+            run_id=plan.run_id,
+            group=config["group"],
+            created=now(),
+            config=config,
+            choices=plan.choices,
+            seeds=[config["first_seed"] + number for number in range(config["seeds"])],
+            batch_size=config["batch_size"],
+            kernels=kernels.state(),
+            state=state,
+            members=members,
+            seconds=share(seconds, part, len(program.names)) if program.values else seconds,
+            scored=scored.of(members),
+            **known,
+        )
+        if program.values:
+            whole = {name: round(value, 3) for name, value in seconds.items()}
+            shared = {"runs": program.names, "values": program.values, "whole": whole, "rule": SHARES}
+            record["together"] = {"folder": program.folder.name, **shared}
+        outcomes.append(record)
+    return outcomes
+
+
+def _by_run(program: Program, logs: Sequence[MetricsLog]) -> list[MetricsLog | None]:
+    """The logs of the runs that wait, with None for the others."""
+    left = iter(logs)
+    return [None if plan is None else next(left) for plan in program.plans]
 
 
 def _settings(config: dict[str, Any], choices: dict[str, str]) -> dict[str, Any]:

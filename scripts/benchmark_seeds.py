@@ -21,10 +21,10 @@ from typing import Any
 import jax
 from benchmark_engine import interleaved, quartiles
 
+from grux.assembly import assemble
 from grux.config import compose
 from grux.data.batching import epoch_plan
 from grux.provenance import available_cores
-from grux.run import assemble
 from grux.training.checkpoint import Checkpoints
 from grux.training.logs import MetricsLog
 from grux.training.loop import Loop, Pace
@@ -110,7 +110,7 @@ def host_overhead(experiment: str, arch: str, args: argparse.Namespace) -> str:
                 seeds=[0],
                 pace=pace,
                 checkpoints=kept,
-                log=log,
+                logs=[log],
                 progress=make_progress("none"),
                 stop=lambda: False,
                 on_checkpoint=lambda step: None,

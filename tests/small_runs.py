@@ -15,6 +15,7 @@ from grux.tasks.base import Task
 from grux.training.optimizers import make_optimizer
 from grux.training.programs import Programs
 from grux.training.seeds import SeedAxis
+from grux.training.state import Learner
 
 SMALL = (
     *("data=first_token", "data.symbols=4", "data.shortest=3", "data.longest=8"),
@@ -34,8 +35,8 @@ class Parts:
     make_model: Any
 
     def programs(self, axis: SeedAxis, **options: Any) -> Programs:
-        settings = {"task": self.task, "optimizer": self.optimizer, **options}
-        return Programs(build_model=self.make_model, axis=axis, **settings)
+        learner = Learner(self.make_model, self.optimizer)
+        return Programs(learner=lambda _: learner, task=self.task, axis=axis, **options)
 
 
 def parts(*overrides: str) -> Parts:

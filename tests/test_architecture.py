@@ -1,13 +1,13 @@
 """The map of the house, held by a test: which way imports point, and what may stand where.
 
-    row 0   batch  shapes  errors  arguments  provenance  nearest
+    row 0   batch  shapes  rates  errors  arguments  provenance  nearest
     row 1   cells | data | tasks | results        four columns that never import each other
     row 2   engine
     row 3   layers
     row 4   models | interop
     row 5   training
     row 6   counting
-    row 7   config  folder  matching  run  launch  tuning
+    row 7   config  folder  matching  together  assembly  run  launch  tuning
     row 8   cli  commands
 
 Each rule is a function of a source tree that returns its complaints. It runs over the real tree, and over small wrong
@@ -36,23 +36,26 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "provenance": (),
     "nearest": (),
     "shapes": (),
-    "cells": (*GROUND, "shapes"),
+    "rates": ("arguments", "shapes"),
+    "cells": (*GROUND, "shapes", "rates"),
     "data": GROUND,
     "tasks": (*GROUND, "shapes"),
     "results": GROUND,
     "engine": (*GROUND, "shapes", "cells"),
-    "layers": (*GROUND, "shapes", "cells", "engine"),
-    "models": (*GROUND, "shapes", "cells", "engine", "layers"),
+    "layers": (*GROUND, "shapes", "rates", "cells", "engine"),
+    "models": (*GROUND, "shapes", "rates", "cells", "engine", "layers"),
     "interop": (*GROUND, "shapes", "cells", "engine", "layers"),
     # Of data and tasks the trainer knows the contracts, never a data set or a task.
-    "training": (*GROUND, "shapes", "data.base", "data.batching", "tasks.base", "results.record"),
+    "training": (*GROUND, "shapes", "rates", "data.base", "data.batching", "tasks.base", "results.record"),
     # What a model costs: its layers, on the shapes of some data, under the loss of some task.
     "counting": (*GROUND, "shapes", "cells", "layers", "data.base", "tasks.base", "training.flops"),
     "config": (*GROUND, "shapes", "cells", "data", "tasks", "results", "engine", "layers", "models", "training"),
     "folder": (*GROUND, "results", "config"),
+    "together": (*GROUND, "results", "config"),
 }
 MAY_IMPORT["matching"] = (*MAY_IMPORT["config"], "config", "counting")
-MAY_IMPORT["run"] = (*MAY_IMPORT["matching"], "folder", "matching")
+MAY_IMPORT["assembly"] = (*MAY_IMPORT["matching"], "rates", "matching")
+MAY_IMPORT["run"] = (*MAY_IMPORT["assembly"], "folder", "together", "assembly")
 MAY_IMPORT["launch"] = (*MAY_IMPORT["run"], "run")
 MAY_IMPORT["tuning"] = (*MAY_IMPORT["launch"], "launch")
 MAY_IMPORT["cli"] = MAY_IMPORT["commands"] = (*MAY_IMPORT["tuning"], "tuning", "cli", "commands")
@@ -69,7 +72,7 @@ CONFINED = {
 }
 FOREIGN = ("torch", "keras", "tensorflow")  # grux reads and writes their arrays without them
 WITHOUT_JAX = ("batch", "errors", "arguments", "provenance", "nearest", "data", "results")
-NEEDS_JAX = ("jax", "jaxlib", "flax", "optax", "orbax", "chex", "grux.shapes")
+NEEDS_JAX = ("jax", "jaxlib", "flax", "optax", "orbax", "chex", "grux.shapes", "grux.rates")
 LOOPS = {"scan": ("engine", "training"), "associative_scan": ("engine",), "fori_loop": ("engine", "training")}
 LOOPS["while_loop"] = ("engine", "training", "models/decode.py")
 PICKLES = ("pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve")

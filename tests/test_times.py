@@ -4,17 +4,20 @@ import json
 from pathlib import Path
 
 import pytest
+from flax import nnx
 from small_runs import SMALL as WITH_WIDTH
 from small_runs import parts
 
+import grux.assembly
 import grux.run
 from grux import provenance
+from grux.assembly import _learner
 from grux.cli import main
 from grux.config import compose
 from grux.data.batching import steps_per_epoch
 from grux.errors import UsageError
 from grux.launch.jobs import prepare
-from grux.matching import times
+from grux.matching import of_width, times
 from grux.matching.times import add_time, match_time, read_times, table_of
 from grux.training.programs import Programs
 from grux.training.seeds import SeedAxis
@@ -32,14 +35,14 @@ class Machine:
 
     def __call__(self, config, dataset, task, axis, width: int) -> list[float]:
         self.measured.append(width)
-        grux.run._model(grux.run.of_width(config, width), dataset, grux.run.nnx.Rngs(0))  # a width that it can have
+        _learner(of_width(config, width), dataset, 1, {}).build_model(nnx.Rngs(0))  # a width that it can have
         return [self.milliseconds(width)] * 3
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine()
-    monkeypatch.setattr(grux.run, "step_times", made)
+    monkeypatch.setattr(grux.assembly, "step_times", made)
     return made
 
 

@@ -16,10 +16,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from grux.arguments import PositiveInt, Probability
+from grux.arguments import PositiveInt
 from grux.cells.base import Carry, Cell, Gates, Noise
 from grux.cells.wrappers import Combine, GatedWrapper, gated_inside
 from grux.errors import UsageError
+from grux.rates import AnyRate, Rate, value
 from grux.shapes import Key
 
 
@@ -30,7 +31,7 @@ class RecurrentDropout(GatedWrapper):
         self,
         *,
         cell: Callable[..., Cell],
-        rate: Probability,
+        rate: AnyRate,
         in_features: PositiveInt,
         features: PositiveInt,
         rngs: nnx.Rngs,
@@ -47,12 +48,16 @@ class RecurrentDropout(GatedWrapper):
 
     @property
     def combine(self) -> Combine:
-        return _dropping(self.cell.combine, self.gates, self.rate)
+        # A rate that is an input of the program cannot be part of a function; what is drawn has been scaled then.
+        return _dropping(self.cell.combine, self.gates, 0.0 if isinstance(self.rate, Rate) else self.rate)
 
     def noise(self, key: Key, steps: int, batch_size: int) -> Noise:
         inner = self.cell.noise(jax.random.fold_in(key, 0), steps, batch_size)
         shape = (steps, batch_size, self.features)
-        kept = jax.random.bernoulli(jax.random.fold_in(key, 1), 1 - self.rate, shape).astype(jnp.float32)
+        share = 1 - value(self.rate)
+        kept = jax.random.bernoulli(jax.random.fold_in(key, 1), share, shape).astype(jnp.float32)
+        if isinstance(self.rate, Rate):
+            kept = kept / share
         return inner._replace(steps=(*inner.steps, kept))
 
 

@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from grux.arguments import PositiveInt, Probability
+from grux.arguments import PositiveInt
 from grux.cells.base import Cell, Noise
 from grux.cells.wrappers import GatedWrapper, gated_inside
+from grux.rates import AnyRate, value
 from grux.shapes import Key
 
 
@@ -28,7 +29,7 @@ class VariationalDropout(GatedWrapper):
         self,
         *,
         cell: Callable[..., Cell],
-        rate: Probability,
+        rate: AnyRate,
         in_features: PositiveInt,
         features: PositiveInt,
         rngs: nnx.Rngs,
@@ -40,6 +41,7 @@ class VariationalDropout(GatedWrapper):
 
     def noise(self, key: Key, steps: int, batch_size: int) -> Noise:
         inner = self.cell.noise(jax.random.fold_in(key, 0), steps, batch_size)
-        kept = jax.random.bernoulli(jax.random.fold_in(key, 1), 1 - self.rate, (batch_size, self.features))
-        factor = kept.astype(jnp.float32) / (1 - self.rate)
+        share = 1 - value(self.rate)
+        kept = jax.random.bernoulli(jax.random.fold_in(key, 1), share, (batch_size, self.features))
+        factor = kept.astype(jnp.float32) / share
         return inner._replace(keep=factor if inner.keep is None else inner.keep * factor)

@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from grux.commands.loggers import only_our_warnings
 from grux.commands.times import measure, widths_of
 from grux.commands.words import Parser
 from grux.config import Composed, build, check_nodes, check_pair, check_settings, check_words, compose
@@ -13,6 +12,7 @@ from grux.config.complaints import nearest
 from grux.data.base import Dataset
 from grux.errors import UsageError
 from grux.launch.jobs import named_job, read_command_line
+from grux.launch.loggers import only_our_warnings
 
 EPILOG = """\
 Examples:
@@ -122,7 +122,7 @@ def _count_one(config: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
 
 
 def _measured(config: dict[str, Any], dataset: Dataset, task: Any, width: int) -> list[float]:
-    from grux.run import step_times
+    from grux.assembly import step_times
     from grux.training.seeds import seed_axis
 
     return step_times(config, dataset, task, seed_axis(config["seeds"], config["seed_strategy"]), width)

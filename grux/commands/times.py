@@ -21,9 +21,9 @@ def measure(jobs: Mapping[str, Composed], widths: Sequence[int]) -> str:
     """Measure every job at every width and give the table; what was measured before is measured again."""
     from rich.text import Text
 
+    from grux.assembly import step_times
     from grux.matching.times import add_time, conditions, table_of
     from grux.results.terminal import Page, ruled_table
-    from grux.run import step_times
     from grux.training.platform import start_jax
     from grux.training.seeds import seed_axis
 

@@ -1,21 +1,25 @@
 """`grux train`: compose with Hydra, refuse what is wrong, skip what is done, train the rest.
 
-One run is trained in this process; the jobs of a sweep get processes of their own (`grux.launch`).
+One run is trained in this process, and so are runs that are one program; the other jobs of a sweep get processes of
+their own (`grux.launch`).
 """
 
 import os
 import sys
 from collections.abc import Sequence
 
-from grux.commands.loggers import only_our_warnings
 from grux.commands.words import Parser
+from grux.config.axes import check_together
 from grux.config.check import check_nodes, check_pair
 from grux.config.compose import ROOT, compose_raw, configs_folder, user_folder
 from grux.errors import Interrupted, UsageError
 from grux.launch.closing import closing_line
 from grux.launch.fence import follow_the_launcher
 from grux.launch.jobs import Job, check_storage, prepare, read_command_line
+from grux.launch.loggers import only_our_warnings
 from grux.launch.slurm import queue_again
+from grux.launch.together import train_together
+from grux.together import programs
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -50,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _train(job: Job) -> int:
-    """One run, in this process."""
+    """One run, in this process; with it those with which it was begun."""
     if job.done:
         print(f"done already: {job.folder}", flush=True)
         return 0
@@ -58,6 +62,12 @@ def _train(job: Job) -> int:
     # From here on JAX may be imported. All is checked before anything costs time.
     check_nodes(job.config, job.config["plugins"])
     check_pair(job.config, job.config["plugins"])
+    check_together(job.config, job.config["plugins"])
+    (program,) = programs([job])
+    if program.values:
+        for error in train_together(program, title=job.title):
+            raise error
+        return 0
     from grux.run import run as run_job
 
     with only_our_warnings():

@@ -57,6 +57,7 @@ def check_settings(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
     _check_match(config)
     if len(given := [f"{key}={config[key]}" for key in LENGTHS if config[key] is not None]) > 1:
         raise UsageError(f"{' and '.join(given)} both say when training ends; give one of {', '.join(LENGTHS)}.")
+    _check_mesh(config["mesh"], config["batch_size"], config["accumulate"])
     for group in GROUPS:
         if not isinstance(config[group], dict) or "_target_" not in config[group]:
             raise UsageError(
@@ -101,6 +102,23 @@ def _check_plain_node(node: Any, annotations: dict[str, Any], path: str) -> None
         if key not in node:
             raise UsageError(f"{path}.{key} is missing from the config; start from configs/train.yaml.")
         check_value(node[key], annotation, f"{path}.{key}")
+
+
+def _check_mesh(mesh: dict[str, Any], batch_size: int, accumulate: int) -> None:
+    data, hosts = mesh["data"], mesh["hosts"]
+    if data % hosts:
+        raise UsageError(
+            f"mesh.data={data} devices are those of mesh.hosts={hosts} processes, as many of each; choose "
+            f"mesh.data={-(-data // hosts) * hosts}."
+        )
+    if batch_size % (parts := data * accumulate):
+        below, above = batch_size // parts * parts, -(-batch_size // parts) * parts
+        near = below if below and batch_size - below <= above - batch_size else above
+        each = f", accumulate={accumulate} times" if accumulate > 1 else ""
+        raise UsageError(
+            f"batch_size={batch_size} cannot be shared by mesh.data={data} devices in equal parts{each}; choose "
+            f"batch_size={near}."
+        )
 
 
 def _check_marks(value: Any, group: str, path: str, plugins: tuple[str, ...]) -> None:

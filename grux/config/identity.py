@@ -7,7 +7,10 @@ from typing import Any
 
 from grux.results.select import WITHOUT_EFFECT
 
-LATER = {"match": None, "budget": None, "match_rule": None, "flops": None, "seconds": None, "role": "result"}
+LATER = {
+    **{"match": None, "budget": None, "match_rule": None, "flops": None, "seconds": None, "role": "result"},
+    "initial_scale": 1.0,
+}
 """Settings that came after the first runs were named, with the value that means what was so before.
 
 With it they are no part of the id, so that those runs are still found.

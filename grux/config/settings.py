@@ -21,6 +21,15 @@ class Launcher(TypedDict):
     time_limit: PositiveFloat | None
 
 
+class Mesh(TypedDict):
+    """The node `mesh`: the devices that share each batch. Nothing in it changes a result but for rounding."""
+
+    data: PositiveInt
+    hosts: PositiveInt
+    coordinator: str | None
+    host: NonNegativeInt | None
+
+
 class Settings(TypedDict):
     """Every top-level key that is no group."""
 
@@ -41,10 +50,12 @@ class Settings(TypedDict):
     test_weights: Literal["best", "last", "every"]
     learning_rate: PositiveFloat
     clip: PositiveFloat | None
+    initial_scale: PositiveFloat
     accumulate: PositiveInt
     steps_per_dispatch: PositiveInt
     seed_strategy: Literal["auto", "vmap", "map", "shard"]
     role: Literal["result", "search"]
+    together: list[str]
     checkpoint_every: PositiveInt
     max_to_keep: PositiveInt
     runs: str
@@ -69,7 +80,7 @@ MATCH_RULES = {
 LENGTHS = ("steps", "flops", "seconds")
 """The settings that end a training in place of `epochs`; one of them at most."""
 
-NODES = {"launcher": get_type_hints(Launcher, include_extras=True)}
+NODES = {name: get_type_hints(node, include_extras=True) for name, node in (("launcher", Launcher), ("mesh", Mesh))}
 """Mappings of plain settings: name -> name -> annotation."""
 
 GIVEN = {

@@ -65,7 +65,16 @@ def takes_object(annotation: Any) -> bool:
         return any(takes_object(a) for a in args)
     if origin is Literal:
         return False
-    return annotation not in (*SCALARS, None)
+    return annotation not in (*SCALARS, None) and not takes_array(annotation)
+
+
+def takes_array(annotation: Any) -> bool:
+    """Whether an array fits, or a variable that holds one: what a program has in place of a number, and no yaml has."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return any(takes_array(a) for a in get_args(annotation))
+    if not inspect.isclass(annotation):
+        return False
+    return annotation.__module__ == "grux.rates" or annotation.__module__.split(".")[0] in ("jax", "jaxlib", "numpy")
 
 
 def describe(annotation: Any) -> str:
@@ -74,6 +83,7 @@ def describe(annotation: Any) -> str:
     if origin is Annotated:
         return " ".join([describe(args[0]), *(str(a) for a in args[1:] if isinstance(a, Range))])
     if origin in (Union, types.UnionType):
+        args = [a for a in args if not takes_array(a)] or args
         words = list(dict.fromkeys(describe(a) for a in args))
         if "a number" in words:  # ArrayLike and its kin: a yaml value can only be the number of them
             words = [w for w in words if w in ("a number", "a text", "null")]

@@ -53,8 +53,10 @@ def epoch_plan(split: Split, *, batch_size: int, seeds: Sequence[int], epoch: in
         steps_per_chunk = min(steps_per_chunk, MIXED_STEPS)
     chunks = []
     for number, bucket in enumerate(split.buckets):
-        orders = [permutation(bucket.size, seed=seed, epoch=epoch, stream=f"bucket {number}") for seed in seeds]
-        grid = np.stack([_grid(order, batch_size) for order in orders])
+        # Members of one program may share a seed, and then its order.
+        orders = {seed: permutation(bucket.size, seed=seed, epoch=epoch, stream=f"bucket {number}") for seed in seeds}
+        grids = {seed: _grid(order, batch_size) for seed, order in orders.items()}
+        grid = np.stack([grids[seed] for seed in seeds])
         chunks += _cut(grid, number, steps_per_chunk)
     return [chunks[i] for i in permutation(len(chunks), seed=0, epoch=epoch, stream="chunks")]
 

@@ -9,13 +9,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from grux.config.check import check_settings, check_words
 from grux.config.compose import LAUNCHING, compose, expand, plugins_of
 from grux.config.identity import run_id
 from grux.errors import GruxError, StorageError, UsageError
 from grux.results.record import Run, read_run, storage_error
+from grux.together import Plan
 
 LOG = "log.txt"
 """What a job that was started by a launcher prints, attempt after attempt."""
@@ -24,13 +24,9 @@ FILES_OF_A_RUN = {"config.yaml", "metrics.jsonl", "status.json", "result.json", 
 
 
 @dataclass(frozen=True)
-class Job:
-    """All that a run needs; nothing of it has been built."""
+class Job(Plan):
+    """A run of the command line, and whether it is finished."""
 
-    config: dict[str, Any]
-    choices: dict[str, str]
-    run_id: str
-    folder: Path
     done: bool
     overrides: tuple[str, ...] = ()
     """The words of the command line that this was composed from."""

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from grux.errors import Interrupted, UsageError
+from grux.errors import UsageError
 from grux.folder import now
 from grux.launch.command import environment_of_job, plain_command
 from grux.launch.fence import refuse_below_a_launcher
 from grux.launch.jobs import LOG, Job
-from grux.launch.outcome import Before, End, Outcome, already, outcome_of
+from grux.launch.outcome import Before, End, Outcome, already, not_started, outcome_of
 from grux.launch.overview import Overview, Silent
 from grux.launch.settings import Settings
 from grux.launch.shares import GIB, Share, bound_to, divide, how_many, kernel_kills, memory_of_session
@@ -108,7 +108,7 @@ class _Pool:
             self._overview.stop()
         for number, job in enumerate(self._jobs):
             if number not in self._outcomes:
-                self._outcomes[number] = Outcome(job, "interrupted", Interrupted.exit_code, "not started", 0.0, 0)
+                self._outcomes[number] = not_started(job)
         return [self._outcomes[number] for number in range(len(self._jobs))]
 
     def _start(self, number: int, attempt: int) -> None:

@@ -79,6 +79,11 @@ def busy(job: Job, owner: dict[str, Any], *, seconds: float = 0.0, attempts: int
     return Outcome(job, "busy", Interrupted.exit_code, line, seconds, attempts)
 
 
+def not_started(job: Job) -> Outcome:
+    """Of a job that was left when a sweep was stopped."""
+    return Outcome(job, "interrupted", Interrupted.exit_code, "not started", 0.0, 0)
+
+
 def code_of(status: dict[str, Any] | None) -> int:
     """The exit code that goes with the error that a status file names."""
     codes = {kind.__name__: kind.exit_code for kind in GruxError.__subclasses__()}

@@ -24,12 +24,14 @@ from grux.config.values import check_value
 from grux.errors import UsageError
 from grux.launch.jobs import Job
 from grux.launch.local import launch
-from grux.launch.outcome import Outcome, outcome_in_folder
+from grux.launch.outcome import Outcome, not_started, outcome_in_folder
 from grux.launch.overview import Overview, make_overview
 from grux.launch.remote import follow
 from grux.launch.search import Search, summary
 from grux.launch.settings import settings_of
 from grux.launch.sweep import NotDone, Task, described, higher_is_better, objective, require_all_done
+from grux.launch.together import train_all
+from grux.together import programs
 
 PACKAGE = "hydra_plugins.grux"
 
@@ -142,7 +144,10 @@ class OwnSweeper(Sweeper):
 
 
 class Grid(OwnSweeper):
-    """Every combination of the values on the command line, in one batch; equal configs are one job."""
+    """Every combination of the values on the command line, in one batch; equal configs are one job.
+
+    Those that are one program (`grux.together`) are trained in this process, after the others.
+    """
 
     __module__ = PACKAGE
 
@@ -167,8 +172,21 @@ class Grid(OwnSweeper):
                 "run_dir is the folder of one run, but this sweep has several; use runs=FOLDER or group=NAME."
             )
         jobs = self._task.jobs(list(unique.values()))
+        joint = [program for program in programs([job for job in jobs if not job.done]) if program.values]
+        if joint and not isinstance(self._launcher, Local):
+            raise UsageError(
+                f"{', '.join(joint[0].names)} are one program by {', '.join(joint[0].values)}, which is trained in the "
+                "process of the command; leave out hydra/launcher, or give together=[]."
+            )
         if isinstance(self._launcher, OwnLauncher):
-            outcomes = self._launcher.start(jobs)
+            shared = {plan.folder for program in joint for plan in program.waiting}
+            alone = [job for job in jobs if job.folder not in shared]
+            # Before this process takes devices: it keeps what it has taken of their memory.
+            outcomes = self._launcher.start(alone) if alone else []
+            if any(outcome.state == "interrupted" for outcome in outcomes):
+                outcomes += [not_started(job) for job in jobs if job.folder in shared]
+            else:
+                outcomes += train_all(joint, jobs)
         else:
             # What they return differs from one to the next, and is lost with a worker that dies: the folders tell.
             self._launcher.launch(list(unique.values()), initial_job_idx=0)

@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from grux.config.axes import check_together
 from grux.config.check import check_nodes, check_pair
 from grux.config.compose import compose_raw, search_path
 from grux.config.targets import resolve
@@ -106,12 +107,18 @@ class Task:
     def jobs(self, each: Sequence[Sequence[str]]) -> list[Job]:
         """The jobs of these overrides, all composed and checked before the first one may cost any time."""
         jobs = [self.prepared(overrides, one_of=len(each)) for overrides in each]
+        if spread := [job for job in jobs if job.config["mesh"]["hosts"] > 1]:
+            raise UsageError(
+                f"mesh.hosts={spread[0].config['mesh']['hosts']} processes are each started with the command of one "
+                "run, and this is a sweep, which starts its jobs itself; give one run at a time."
+            )
         for overrides, job in zip(each, jobs, strict=True):
             if not job.done and tuple(overrides) not in self._checked:
                 check_storage(job.folder)
                 with named_job(overrides if len(each) > 1 else None):
                     check_nodes(job.config, self.plugins)  # imports JAX
                     check_pair(job.config, self.plugins)
+                    check_together(job.config, self.plugins)
                 self._checked.add(tuple(overrides))
         return jobs
 

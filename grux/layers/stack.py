@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 from flax import nnx
 
-from grux.arguments import PositiveInt, Probability
+from grux.arguments import PositiveInt
 from grux.engine.masking import silence
 from grux.layers.base import Layer
 from grux.layers.dropout import dropout as drop
 from grux.layers.dropout import fold
 from grux.layers.recurrent import Bidirectional
+from grux.rates import AnyRate
 from grux.shapes import Array, Bool, Float, Key
 
 
@@ -29,7 +30,7 @@ class Stack(Layer):
         depth: PositiveInt = 1,
         bidirectional: bool = False,
         residual: bool = False,
-        dropout: Probability = 0.0,
+        dropout: AnyRate = 0.0,
         rngs: nnx.Rngs,
     ):
         def one(width: int) -> Layer:

@@ -6,7 +6,7 @@ from typing import Literal
 import jax.numpy as jnp
 from flax import nnx
 
-from grux.arguments import PositiveInt, Probability
+from grux.arguments import PositiveInt
 from grux.batch import Batch, Info
 from grux.errors import UsageError
 from grux.layers.attention import AttentionPooling
@@ -16,6 +16,7 @@ from grux.layers.linear import Linear
 from grux.layers.stack import Stack
 from grux.models.pooling import last_state, maximum, mean
 from grux.models.randomness import split
+from grux.rates import AnyRate
 from grux.shapes import Array, Bool, Float, Key
 
 
@@ -32,7 +33,7 @@ class Classifier(nnx.Module):
         depth: PositiveInt,
         bidirectional: bool,
         residual: bool,
-        dropout: Probability,
+        dropout: AnyRate,
         pooling: Literal["last", "mean", "max", "attention"],
         dtype: Literal["float32", "bfloat16"],
         rngs: nnx.Rngs,

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from grux.arguments import PositiveInt, Probability
+from grux.arguments import PositiveInt
 from grux.batch import BOS, Batch, Info
 from grux.engine import sequential
 from grux.errors import UsageError
@@ -37,6 +37,7 @@ from grux.layers.stack import Stack
 from grux.models.bridge import Bridge
 from grux.models.decode import greedy
 from grux.models.randomness import split
+from grux.rates import AnyRate
 from grux.shapes import Array, Bool, Float, Int, Key
 
 
@@ -65,7 +66,7 @@ class EncoderDecoder(nnx.Module):
         bidirectional: bool,
         residual: bool,
         attention: Literal["none", "bahdanau", "luong", "luong_dot"],
-        dropout: Probability,
+        dropout: AnyRate,
         tied: bool,
         share_embeddings: bool,
         dtype: Literal["float32", "bfloat16"],

@@ -15,7 +15,7 @@ from typing import Literal
 import jax.numpy as jnp
 from flax import nnx
 
-from grux.arguments import PositiveInt, Probability
+from grux.arguments import PositiveInt
 from grux.batch import Batch, Info
 from grux.errors import UsageError
 from grux.layers.dropout import dropout as drop
@@ -23,6 +23,7 @@ from grux.layers.linear import Linear
 from grux.layers.stack import Stack
 from grux.models.pooling import last_state
 from grux.models.randomness import split
+from grux.rates import AnyRate
 from grux.shapes import Array, Bool, Float, Key
 
 VARIANCE_FLOOR = 1e-5  # Kim et al. 2022, official code
@@ -40,7 +41,7 @@ class Forecaster(nnx.Module):
         depth: PositiveInt,
         bidirectional: bool,
         residual: bool,
-        dropout: Probability,
+        dropout: AnyRate,
         normalise: Literal["none", "last", "window"],
         channels: Literal["together", "independent"],
         dtype: Literal["float32", "bfloat16"],

@@ -13,7 +13,7 @@ from grux.results.record import Run
 WITHOUT_EFFECT = frozenset(
     {
         *("group", "runs", "run_dir", "force", "tensorboard", "progress", "plugins", "checkpoint_every"),
-        *("max_to_keep", "launcher"),
+        *("max_to_keep", "launcher", "together", "mesh"),
     }
 )
 # With these the scores are the same to float tolerance, which is another run but not another thing to compare.

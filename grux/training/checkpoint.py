@@ -41,6 +41,7 @@ class Checkpoints:
             save_decision_policy=policies.FixedIntervalPolicy(1),  # pyright: ignore[reportArgumentType]
             preservation_policy=ocp.training.preservation_policies.LatestN(max_to_keep),  # pyright: ignore
             cleanup_tmp_directories=True,
+            context=_for_one_process() if jax.process_count() > 1 else None,
         )
 
     def __enter__(self) -> "Checkpoints":
@@ -160,8 +161,22 @@ class Checkpoints:
         return target
 
 
+class NoCheckpoints:
+    """What the other processes of a run have in place of `Checkpoints`: the first one writes and reads for all."""
+
+    def save(self, step: int, state: Any, position: dict[str, Any]) -> None: ...
+
+    def restore(self, template: Any) -> None: ...
+
+
 class _DamagedError(Exception):
     pass
+
+
+def _for_one_process() -> ocp.Context:
+    """Orbax would have every process call it, and wait for all of them."""
+    options = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
+    return ocp.Context(multiprocessing_options=options)
 
 
 def _paths(tree: Any) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def gradient_by_lag(programs: Programs, params: Any, split: Split, batch_size: i
     lengths = batch.mask.sum(1)
     lags = spaced_lags(int(lengths.max()))
 
-    norms = programs.of_each_seed(
+    norms = programs.of_each_member(
         ("lag", batch.inputs.shape), lambda model, batch: _norms(model, batch, lags), params, batch
     )
     examples = (lengths[:, None] > np.array(lags)).sum(0)

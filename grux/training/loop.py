@@ -8,7 +8,7 @@ bit for bit.
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ from grux.data.base import Dataset
 from grux.data.batching import epoch_plan, steps_per_epoch
 from grux.errors import Diverged, Interrupted
 from grux.tasks.base import Task
-from grux.training.checkpoint import Checkpoints
+from grux.training.checkpoint import Checkpoints, NoCheckpoints
 from grux.training.logs import MetricsLog, Row
+from grux.training.mesh import any_of
 from grux.training.programs import Programs, keep_best
 from grux.training.progress import Progress
 from grux.training.seeds import SeedAxis
@@ -83,7 +84,10 @@ class Stopwatch:
 
 
 class Loop:
-    """Trains all seeds of one run. `train` gives the state at the end; `position` says what it took."""
+    """Trains all members of a program: the seeds of one run, or of several runs that are trained together.
+
+    `train` gives the state at the end; `position` says what it took.
+    """
 
     def __init__(
         self,
@@ -94,15 +98,16 @@ class Loop:
         axis: SeedAxis,
         seeds: list[int],
         pace: Pace,
-        checkpoints: Checkpoints,
-        log: MetricsLog,
+        checkpoints: Checkpoints | NoCheckpoints,
+        logs: Sequence[MetricsLog | None],
         progress: Progress,
         stop: Callable[[], bool],
         on_checkpoint: Callable[[int], None],
     ):
+        """`seeds`: one for each member. `logs`: one for each run, in the order of its members; None writes nothing."""
         self.position = Position()
         self._programs, self._dataset, self._task, self._axis, self._seeds = programs, dataset, task, axis, seeds
-        self._pace, self._checkpoints, self._log, self._progress = pace, checkpoints, log, progress
+        self._pace, self._checkpoints, self._logs, self._progress = pace, checkpoints, logs, progress
         self._stop, self._on_checkpoint = stop, on_checkpoint
         self._train = dataset.splits["train"]
         self._epoch_steps = steps_per_epoch(self._train, pace.batch_size)
@@ -119,8 +124,7 @@ class Loop:
     def train(self, state: TrainState) -> TrainState:
         """Run until every seed has stopped or all steps are taken.
 
-        Raises Interrupted after saving when `stop()` turns true, Diverged when no seed is left that ever had a finite
-        evaluation.
+        Raises Interrupted after saving when `stop()` turns true.
         """
         at, pace = self.position, self._pace
         self._programs.compile_seconds += at.compile_seconds
@@ -153,7 +157,7 @@ class Loop:
                 self._flush()
                 self._pending = (self._row(), metrics)
                 # Asked once for each dispatch and kept, so that no run ends without having been evaluated.
-                at.time_is_up = pace.seconds is not None and self._trained() >= pace.seconds
+                at.time_is_up = pace.seconds is not None and any_of(self._trained() >= pace.seconds)
                 self._progress.advance(self.done())
                 if at.step % pace.eval_every == 0 or self._over():
                     self._flush()
@@ -175,13 +179,6 @@ class Loop:
                 at.epoch, at.chunk = at.epoch + 1, 0
         at.train_seconds += self._watch.lap()
         at.compile_seconds = self._programs.compile_seconds
-        if bool(np.all(np.asarray(state.diverged)[: self._axis.count])) and bool(
-            np.all(np.asarray(state.best_step) < 0)
-        ):
-            raise Diverged(
-                f"The loss of every seed became infinite or NaN within {at.step} steps; "
-                "lower learning_rate or set clip=1.0."
-            )
         return state
 
     def done(self) -> int:
@@ -207,8 +204,16 @@ class Loop:
             taken = values["taken"][number] > 0
             if taken.any():
                 means = {name: float(values[name][number][taken].mean()) for name in TRAIN_METRICS}
-                rows.append({**row, "seed": seed, "split": "train", "seconds": self._seconds(), **means})
-        self._log.write(rows)
+                rows.append((number, {**row, "seed": seed, "split": "train", "seconds": self._seconds(), **means}))
+        self._write(rows)
+
+    def _write(self, rows: Iterable[tuple[int, Row]]) -> None:
+        """Rows by their member, each into the log of its run."""
+        rows = list(rows)
+        each = len(self._seeds) // len(self._logs)
+        for run, log in enumerate(self._logs):
+            if log is not None:
+                log.write(row for member, row in rows if member // each == run)
 
     def _seconds(self) -> float:
         """Seconds of training so far, evaluations and compilation left out."""
@@ -230,9 +235,10 @@ class Loop:
             axis=self._axis,
         )
         at.evaluations += 1
-        self._log.write(
-            {**self._row(), "seed": seed, "split": "validation", "seconds": round(at.train_seconds, 3), **score}
-            for seed, score, running in zip(self._seeds, scores, active, strict=True)
+        row, seconds = self._row(), round(at.train_seconds, 3)
+        self._write(
+            (number, {**row, "seed": seed, "split": "validation", "seconds": seconds, **score})
+            for number, (seed, score, running) in enumerate(zip(self._seeds, scores, active, strict=True))
             if running
         )
         if self._pace.test_at_evaluations:
@@ -249,18 +255,32 @@ class Loop:
             if name in ("train", "validation"):
                 continue
             scores = self._programs.evaluate(state.params, split, self._pace.batch_size)
-            self._log.write(
-                {**self._row(), "seed": seed, "split": name, "seconds": round(at.train_seconds, 3), **score}
-                for seed, score, running in zip(self._seeds, scores, active, strict=True)
+            row = {**self._row(), "split": name, "seconds": round(at.train_seconds, 3)}
+            self._write(
+                (number, {**row, "seed": seed, **score})
+                for number, (seed, score, running) in enumerate(zip(self._seeds, scores, active, strict=True))
                 if running
             )
 
     def _save(self, state: TrainState) -> None:
-        self._log.sync()
+        for log in self._logs:
+            if log is not None:
+                log.sync()
         self.position.compile_seconds = self._programs.compile_seconds
         self._checkpoints.save(self.position.step, self._axis.real(state), asdict(self.position))
         self._on_checkpoint(self.position.step)
         self.position.checkpoint_seconds += self._watch.lap()
+
+
+def divergence(state: TrainState, members: slice) -> Diverged | None:
+    """The error of a run all of whose members diverged before any had a finite evaluation; None of any other."""
+    diverged, best, steps = (np.asarray(x)[members] for x in (state.diverged, state.best_step, state.step))
+    if not diverged.all() or (best >= 0).any():
+        return None
+    return Diverged(
+        f"The loss of every seed became infinite or NaN within {steps.max()} steps; "
+        "lower learning_rate or set clip=1.0."
+    )
 
 
 def _mean(values: Any) -> str:

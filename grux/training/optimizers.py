@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import optax
 
-from grux.training.schedules import Plateau
+from grux.shapes import Array
+from grux.training.schedules import Plateau, Schedule
 
 NOT_DECAYED = ("bias", "embedding", "table", "initial", "nu", "theta", "gamma")
 """Parameters by these names keep their size, as do those whose name starts with "b_" or "scale": decay is for weight
@@ -20,9 +21,9 @@ its memory towards one length.
 
 def make_optimizer(
     optimizer: Callable[..., optax.GradientTransformation],
-    schedule: optax.Schedule | Plateau,
+    schedule: Schedule,
     *,
-    clip: float | None = None,
+    clip: float | Array | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Clip to a global norm of `clip`, then `optimizer(learning_rate=schedule)`, then the scale of a `Plateau`.
 

@@ -9,13 +9,16 @@ import jax
 import platformdirs
 
 from grux.errors import UsageError
+from grux.training.mesh import join
 from grux.training.seeds import cpu_devices
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 
 
-def start_jax() -> None:
+def start_jax(hosts: int = 1, coordinator: str | None = None, host: int | None = None) -> None:
     """Set JAX up before its first computation; without effect on what is already running.
+
+    With several `hosts` this process meets the others (`mesh.join`).
 
     Raises UsageError where the platform asked for by `JAX_PLATFORMS` is not there: it never falls back silently.
     """
@@ -29,6 +32,7 @@ def start_jax() -> None:
     # In a process that has run before, JAX has started and keeps the devices that it has.
     with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", cpu_devices())
+    join(hosts, coordinator, host)
     try:
         jax.local_devices()
     except Exception as error:  # a platform that is not there raises RuntimeError, or trips over an assertion of JAX

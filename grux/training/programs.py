@@ -6,21 +6,21 @@ Compiling ahead of time keeps the seconds of compilation out of the seconds of t
 import dataclasses
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
 from grux.batch import Batch
 from grux.data.base import Bucket, Split, take_rows
 from grux.data.batching import Chunk, eval_plan
+from grux.rates import Rate
 from grux.tasks.base import Sums, Task
 from grux.training.seeds import SeedAxis
-from grux.training.state import WEIGHTS, TrainState, initial_state, seed_key
+from grux.training.state import WEIGHTS, Learner, TrainState, Values, initial_state, scaled_weights, seed_key
 from grux.training.step import make_step, run_chunk
 
 LENGTH_FACTOR, LENGTH_EXTRA = 2, 10
@@ -28,74 +28,106 @@ EVALUATION_CHUNK = 8  # batches per dispatch; few, since each evaluation uploads
 
 
 class Programs:
-    """Compiled programs over all seeds of a run, made when first needed. `compile_seconds` adds up their cost."""
+    """Compiled programs over all members of a run, made when first needed. `compile_seconds` adds up their cost."""
 
     def __init__(
         self,
         *,
-        build_model: Callable[[nnx.Rngs], nnx.Module],
+        learner: Callable[[Values], Learner],
         task: Task,
-        optimizer: optax.GradientTransformationExtraArgs,
         axis: SeedAxis,
         accumulate: int = 1,
+        values: Mapping[str, np.ndarray] | None = None,
     ):
-        model = nnx.eval_shape(lambda: build_model(nnx.Rngs(0)))
-        self.graph = nnx.split(model)[0]
+        """`values`: float32 [count] for each key in which members differ beside their seeds, made for `learner`.
+
+        Without any, all numbers of the setting are part of the programs.
+        """
+        values = dict(values or {})
+        shapes = {key: jax.ShapeDtypeStruct((), np.float32) for key in values}
+        model = nnx.eval_shape(lambda one: learner(one).build_model(nnx.Rngs(0)), shapes)
+        self.graph = _parts(model)[0]
         self._kind = type(model)
-        self._build = build_model
+        self._learner = learner
         self._task = task
-        self._optimizer = optimizer
         self._axis = axis
-        self._step = make_step(self.graph, task, optimizer, accumulate)
+        self._accumulate = accumulate
+        self._values = axis.place(axis.filled(values), seeded=True) if values else {}
         self._compiled: dict[Any, Callable] = {}
         self.compile_seconds = 0.0
 
-    def initial(self, seeds: list[int]) -> TrainState:
-        """The state of every seed before the first step, fillers inactive."""
+    @functools.cached_property
+    def _rates(self) -> Any:
+        """What members have of their own in their models beside parameters; nothing where they share all numbers."""
+        if not self._values:
+            return nnx.State({})
 
-        def one(seed):
-            model = self._build(nnx.Rngs(params=seed_key(seed, WEIGHTS)))
-            return initial_state(seed, nnx.state(model), self._optimizer, self._task.selection_higher_is_better)
+        def one(values):
+            return _parts(self._learner(values).build_model(nnx.Rngs(0)))[1]
+
+        return self._call("rates", lambda: self._axis.over(one, (True,)), self._values)
+
+    def initial(self, seeds: list[int]) -> TrainState:
+        """The state of every member before the first step, fillers inactive; `seeds` has one for each member."""
+
+        def one(values, seed):
+            learner = self._learner(values)
+            params = _parts(learner.build_model(nnx.Rngs(params=seed_key(seed, WEIGHTS))))[2]
+            params = scaled_weights(params, learner.initial_scale)
+            return initial_state(seed, params, learner.optimizer, self._task.selection_higher_is_better)
 
         states = self._call(
-            "initial", lambda: self._axis.over(one, (True,)), self._axis.place(self._axis.seeds(seeds), seeded=True)
+            "initial",
+            lambda: self._axis.over(one, (True, True)),
+            self._values,
+            self._axis.place(self._axis.seeds(seeds), seeded=True),
         )
         return dataclasses.replace(states, active=self._axis.place(self._axis.is_real(), seeded=True))
 
     def train(self, state: TrainState, bucket: Bucket, arrays: Any, chunk: Chunk, begin: int, end: int):
         """Steps begin..end-1 of a chunk: (state, {metric: float32 [S, K]}). The state given is used up."""
         index = self._axis.filled(chunk.index)
+
+        def one(values, rates, *args):
+            optimizer = self._learner(values).optimizer
+            step = make_step(self.graph, self._task, optimizer, self._accumulate, rates, self._axis.divided)
+            return run_chunk(step, bucket, index.shape[1])(*args)
+
         return self._call(
             ("train", chunk.bucket, index.shape),
-            lambda: self._axis.over(run_chunk(self._step, bucket, index.shape[1]), (True, False, True, False, False)),
+            lambda: self._axis.over(one, (True, True, True, False, True, False, False)),
+            self._values,
+            self._rates,
             state,
             arrays,
-            self._axis.place(index, seeded=True),
+            self._axis.place(index, seeded=True, rows=2),
             *self._whole(np.int32(begin), np.int32(end)),
-            donate=(0,),
+            donate=(2,),
         )
 
     def evaluate(self, params: Any, split: Split, batch_size: int) -> list[dict[str, float]]:
-        """Metrics of every real seed over a whole split."""
+        """Metrics of every real member over a whole split."""
 
-        def one(params, batches, steps):
-            model = nnx.merge(self.graph, params)
+        def one(rates, params, batches, steps):
+            model = nnx.merge(self.graph, rates, params)
             return _totals(lambda batch: self._task.metrics(model(batch, key=None), batch), batches, steps)
 
-        totals = self._summed("evaluate", lambda: self._axis.over(one, (True, False, False)), split, batch_size, params)
+        over = functools.partial(self._axis.over, one, (True, True, False, False))
+        totals = self._summed("evaluate", over, split, batch_size, self._rates, params)
         return [self._task.summarise(_pick(totals, number)) for number in range(self._axis.count)]
 
     def has(self, method: str) -> bool:
         """Whether the model offers this method."""
         return hasattr(self._kind, method)
 
-    def of_each_seed(self, key: Any, function: Callable, params: Any, batch: Batch) -> np.ndarray:
-        """`function(model, batch)`, one array, of every real seed: [S, ...]. `key` names function and shapes."""
+    def of_each_member(self, key: Any, function: Callable, params: Any, batch: Batch) -> np.ndarray:
+        """`function(model, batch)`, one array, of every real member: [S, ...]. `key` names function and shapes."""
 
-        def one(params, batch):
-            return function(nnx.merge(self.graph, params), batch)
+        def one(rates, params, batch):
+            return function(nnx.merge(self.graph, rates, params), batch)
 
-        made = self._call(key, lambda: self._axis.over(one, (True, False)), params, *self._whole(batch))
+        over = functools.partial(self._axis.over, one, (True, True, False))
+        made = self._call(key, over, self._rates, params, *self._whole(batch))
         return np.asarray(made)[: self._axis.count]
 
     def baselines(self, split: Split, batch_size: int) -> dict[str, dict[str, float]]:
@@ -113,14 +145,14 @@ class Programs:
         return {name: self._task.summarise(sums) for name, sums in totals.items()}
 
     def decode(self, params: Any, split: Split, batch_size: int, max_length: int) -> list[list[np.ndarray]]:
-        """Greedy outputs [seed][example id] as int arrays, of `max_length` tokens at most.
+        """Greedy outputs [member][example id] as int arrays, of `max_length` tokens at most.
 
         No output is longer than LENGTH_FACTOR times its source and some: a model that repeats itself for ever does not
         hold up the others.
         """
 
-        def one(params, batches):
-            model = nnx.merge(self.graph, params)
+        def one(rates, params, batches):
+            model = nnx.merge(self.graph, rates, params)
             limit = min(max_length, LENGTH_FACTOR * batches.inputs.shape[2] + LENGTH_EXTRA)
             return jax.lax.map(lambda batch: model.decode(batch, limit), batches)  # pyright: ignore
 
@@ -128,7 +160,8 @@ class Programs:
         outputs: list[list[np.ndarray]] = [[np.zeros(0, np.int32)] * split.size for _ in range(self._axis.count)]
         for batches, steps, ids in chunks_of(split, batch_size, capacity=1):
             key = ("decode", max_length, jax.tree.map(np.shape, batches))
-            made = self._call(key, lambda: self._axis.over(one, (True, False)), params, *self._whole(batches))
+            rows = self._axis.place(batches, seeded=False, rows=1)
+            made = self._call(key, lambda: self._axis.over(one, (True, True, False)), self._rates, params, rows)
             tokens = np.asarray(made)
             for step in range(steps):
                 for row, example in enumerate(ids[step]):
@@ -145,7 +178,8 @@ class Programs:
         totals = None
         for batches, steps, _ in chunks_of(split, batch_size):
             key = (name, jax.tree.map(np.shape, batches))
-            got = self._call(key, make, *first, *self._whole(batches, np.int32(steps)))
+            rows = self._axis.place(batches, seeded=False, rows=1)
+            got = self._call(key, make, *first, rows, *self._whole(np.int32(steps)))
             got = jax.tree.map(lambda x: np.asarray(x, np.float64), got)
             totals = got if totals is None else jax.tree.map(np.add, totals, got)
         assert totals is not None  # no split is empty
@@ -159,7 +193,7 @@ class Programs:
         # Keys hold shapes as tuples inside a Batch, which hash by value.
         if key not in self._compiled:
             start = time.perf_counter()
-            self._compiled[key] = jax.jit(make(), donate_argnums=donate).lower(*args).compile()
+            self._compiled[key] = self._axis.compile(make(), donate, *args)
             self.compile_seconds += time.perf_counter() - start
         return self._compiled[key](*args)
 
@@ -203,6 +237,12 @@ def chunks_of(split: Split, batch_size: int, capacity: int = EVALUATION_CHUNK):
         flat = take_rows(bucket, bucket.arrays, index.reshape(-1))
         batches = Batch(*(x.reshape(capacity, batch_size, *x.shape[1:]) for x in flat))
         yield batches, chunk.steps, np.where(index >= 0, bucket.ids[index], -1)
+
+
+def _parts(model: nnx.Module) -> tuple[nnx.GraphDef, Any, Any]:
+    """The graph of a model, its rates where they are variables, and all else: what is trained."""
+    graph, rates, params = nnx.split(model, Rate, ...)
+    return graph, rates, params
 
 
 def _totals(metrics: Callable[[Batch], Any], batches: Batch, steps: Any) -> Any:

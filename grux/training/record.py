@@ -16,6 +16,26 @@ from grux.training.score import Scored, seed_rows
 from grux.training.seeds import SeedAxis
 from grux.training.state import TrainState
 
+SHARES = (
+    "the runs were one program, and `whole` are its seconds: those of training are divided by the optimiser steps of "
+    "each run, the others in equal parts, so that the seconds of all runs add up to the whole"
+)
+
+
+def spent(programs: Programs, position: Position) -> dict[str, float]:
+    """Wall time: compiling, training, evaluating and scoring, writing checkpoints; a resumed run's add up."""
+    return {
+        "compile": programs.compile_seconds,
+        "train": position.train_seconds,
+        "evaluate": position.evaluate_seconds,
+        "checkpoint": position.checkpoint_seconds,
+    }
+
+
+def share(seconds: dict[str, float], part: float, runs: int) -> dict[str, float]:
+    """What one of several runs of one program spent; `part` of all steps are its own."""
+    return {name: value * part if name == "train" else value / runs for name, value in seconds.items()}
+
 
 def make_record(
     *,
@@ -33,24 +53,19 @@ def make_record(
     length: Length,
     kernels: str,
     axis: SeedAxis,
-    programs: Programs,
     state: TrainState,
-    position: Position,
+    members: slice,
+    seconds: dict[str, float],
     scored: Scored,
 ) -> dict[str, Any]:
     """All that a table, a plot or a doubt may ask of a run; plain values for JSON.
 
     `matching` says how the width was found, by `grux.counting.match`; None where it was given.
     `counts` are what the model costs, by `grux.counting.model`: its parameters, recurrence and flops.
-    `seconds` are wall time: compiling, training, evaluating and scoring, writing checkpoints; a resumed run's add up.
+    `state`, of which the run's seeds are the `members`, and `scored`, of the run alone. `seconds` are those of
+    `spent`, or the run's share of them.
     """
-    rows = seed_rows(state, seeds, scored)
-    seconds = {
-        "compile": programs.compile_seconds,
-        "train": position.train_seconds,
-        "evaluate": position.evaluate_seconds,
-        "checkpoint": position.checkpoint_seconds,
-    }
+    rows = seed_rows(state, members, seeds, scored)
     train = dataset.splits["train"]
     epochs = sum(row["steps"] for row in rows) / steps_per_epoch(train, batch_size)
     commit, diff = provenance.commit()
@@ -77,7 +92,7 @@ def make_record(
         "budget": budget_record(
             length,
             taken=max(row["steps"] for row in rows),
-            seconds=position.train_seconds,
+            seconds=seconds["train"],
             patience=config["patience"],
             metric=task.selection,
         ),
@@ -87,8 +102,9 @@ def make_record(
         **scored.probes,
         **counts,
         "seconds": {name: round(value, 3) for name, value in {**seconds, "total": sum(seconds.values())}.items()},
-        "examples_per_second": round(epochs * train.size / max(position.train_seconds, 1e-9), 1),
+        "examples_per_second": round(epochs * train.size / max(seconds["train"], 1e-9), 1),
         "seed_strategy": axis.strategy,
+        "mesh": {"data": axis.data.size if axis.data else 1, "hosts": jax.process_count()},
         "versions": provenance.versions(),
         "commit": commit,
         "diff": diff,

@@ -6,7 +6,7 @@ no `total_steps`: schedules that take None there can serve it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import optax
@@ -14,6 +14,7 @@ import optax.contrib
 
 from grux.arguments import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 from grux.errors import UsageError
+from grux.shapes import Array
 
 
 def constant(*, learning_rate: PositiveFloat, total_steps: PositiveInt | None) -> optax.Schedule:
@@ -65,14 +66,14 @@ class Plateau:
     own: `update(..., value=loss)` is needed at each step.
     """
 
-    learning_rate: float
+    learning_rate: float | Array
     factor: float
     patience: int
     window: int
     cooldown: int
     minimum_fraction: float
 
-    def __call__(self, count: jax.typing.ArrayLike) -> float:
+    def __call__(self, count: jax.typing.ArrayLike) -> float | Array:
         """The learning rate before the plateau's scale."""
         return self.learning_rate
 
@@ -85,6 +86,16 @@ class Plateau:
             accumulation_size=self.window,
             min_scale=self.minimum_fraction,
         )
+
+
+Schedule = optax.Schedule | Plateau
+
+
+def at_peak(schedule: Schedule, peak: Array) -> Schedule:
+    """The schedule of peak 1 with another peak: every schedule here is that many times as high."""
+    if isinstance(schedule, Plateau):
+        return replace(schedule, learning_rate=peak)
+    return lambda count: peak * schedule(count)
 
 
 def plateau(

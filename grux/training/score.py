@@ -1,8 +1,7 @@
 """The numbers of a finished training: every split, for the best parameters of each seed."""
 
-import dataclasses
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,13 @@ from grux.training.state import TrainState
 
 Scores = dict[str, dict[str, float]]
 """Split to metric to value."""
+PER_MEMBER = ("norms", "scores")
+"""What probes hold one of for each member."""
 
 
 @dataclass
 class Scored:
-    """Scores of each seed, of the methods without training, and how corpus metrics were computed."""
+    """Scores of each member, of the methods without training, and how corpus metrics were computed."""
 
     seeds: list[Scores]
     """With the weights of the best step on validation."""
@@ -28,10 +29,28 @@ class Scored:
     """With the last weights, where they were asked for."""
     baselines: dict[str, Scores] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-    """The first seed's decoded strings of each test split, one per example."""
+    texts: list[dict[str, list[str]]] = field(default_factory=list)
+    """Each member's decoded strings of each test split, one per example."""
     probes: dict[str, Any] = field(default_factory=dict)
     """`gradient_by_lag` and `score_by_length`, where the run has them; see grux.training.lag and .lengths."""
+
+    @property
+    def examples(self) -> dict[str, list[str]]:
+        """The first seed's decoded strings of each test split."""
+        return self.texts[0] if self.texts else {}
+
+    def of(self, members: slice) -> "Scored":
+        """The scores of some members."""
+        return replace(
+            self,
+            seeds=self.seeds[members],
+            last=None if self.last is None else self.last[members],
+            texts=self.texts[members],
+            probes={
+                name: {key: rows[members] if key in PER_MEMBER else rows for key, rows in probe.items()}
+                for name, probe in self.probes.items()
+            },
+        )
 
 
 def score(
@@ -48,14 +67,14 @@ def score(
 ) -> Scored:
     """Score validation and all test splits, or `splits` alone, with the best weights; where `last`, with the last too.
 
-    Decoding happens only here, on test splits, once for each set of weights; where every seed's last step is its best
+    Decoding happens only here, on test splits, once for each set of weights; where every member's last step is its best
     one there is but one. Raises Interrupted between splits when `stop()` turns true.
     """
     parts = programs, dataset, task, batch_size, count, stop, splits
     scored = _score(state, *parts, first=True)
     if last:
         same = np.array_equal(np.asarray(state.step)[:count], np.asarray(state.best_step)[:count])
-        final = dataclasses.replace(state, best_params=state.params)
+        final = replace(state, best_params=state.params)
         others = scored if same else _score(final, *parts, first=False)
         scored.last = others.seeds
     return scored
@@ -74,7 +93,7 @@ def _score(
     first: bool,
 ) -> Scored:
     """Scores of `state.best_params`; `first` time also of methods without training, and the probes."""
-    scored = Scored([{} for _ in range(count)])
+    scored = Scored([{} for _ in range(count)], texts=[{} for _ in range(count)])
     for name, split in dataset.splits.items():
         if stop():
             raise Interrupted("Stopped before the scores were complete; start the same command again to finish.")
@@ -110,15 +129,15 @@ def _decode(
     batch_size: int,
     scored: Scored,
 ) -> list[list[str]]:
-    """Adds the corpus metrics of a split; gives the texts of each seed."""
+    """Adds the corpus metrics of a split; gives the texts of each member."""
     if dataset.decode is None or split.references is None or dataset.info.max_target_length is None:
         raise DataError(f"{dataset.info.name}: {task.name} needs a decoder of token ids and reference texts.")
     outputs = programs.decode(state.best_params, split, batch_size, dataset.info.max_target_length)
     texts = [[dataset.decode(row) for row in tokens] for tokens in outputs]
-    for seed, own in zip(scored.seeds, texts, strict=True):
+    for seed, kept, own in zip(scored.seeds, scored.texts, texts, strict=True):
         values, scored.signatures = task.corpus_metrics(own, list(split.references))
         seed[name] |= values
-    scored.examples[name] = texts[0]
+        kept[name] = own
     return texts
 
 
@@ -131,7 +150,7 @@ def _score_lengths(
     texts: list[list[str]] | None,
     scored: Scored,
 ) -> None:
-    """Adds `score_by_length`; `texts` [seed][example] are there where the task decodes."""
+    """Adds `score_by_length`; `texts` [member][example] are there where the task decodes."""
     bins = lengths.length_bins(split)
     if not bins:
         return
@@ -148,9 +167,9 @@ def _score_lengths(
     scored.probes["score_by_length"] = {"rule": lengths.RULE, "split": "test", "bins": spans, "scores": rows}
 
 
-def seed_rows(state: TrainState, seeds: list[int], scored: Scored) -> list[dict[str, Any]]:
-    """The `seeds` part of a run record."""
-    fields = {name: np.asarray(getattr(state, name)) for name in ("step", "best_step", "diverged")}
+def seed_rows(state: TrainState, members: slice, seeds: list[int], scored: Scored) -> list[dict[str, Any]]:
+    """The `seeds` part of the record of a run whose seeds are these members of the state."""
+    fields = {name: np.asarray(getattr(state, name))[members] for name in ("step", "best_step", "diverged")}
     rows = []
     for number, (seed, scores) in enumerate(zip(seeds, scored.seeds, strict=True)):
         best = int(fields["best_step"][number])

@@ -25,24 +25,33 @@ Step = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
 
 
 def make_step(
-    graph: nnx.GraphDef, task: Task, optimizer: optax.GradientTransformationExtraArgs, accumulate: int = 1
+    graph: nnx.GraphDef,
+    task: Task,
+    optimizer: optax.GradientTransformationExtraArgs,
+    accumulate: int = 1,
+    rates: Any = None,
+    divided: Callable[[Batch, int], Batch] = lambda batch, rows: batch,
 ) -> Step:
     """A step: mean loss over the batch, gradient, update.
+
+    `rates`: the variables of the model that are not trained, where it has any. `divided` gives a batch whose axis
+    `rows` is spread over devices (`SeedAxis.divided`).
 
     With `accumulate` = k the batch goes through the model in k parts; loss and gradient are summed over the parts and
     divided by the count last, so the step is the same as with the whole batch (but for its dropout masks).
     """
 
     def total_loss(params: Any, batch: Batch, key: Array) -> tuple[Array, Array]:
-        return task.loss(nnx.merge(graph, params)(batch, key=key), batch)
+        model = nnx.merge(graph, params) if rates is None else nnx.merge(graph, rates, params)
+        return task.loss(model(batch, key=key), batch)
 
     part_gradient = jax.value_and_grad(total_loss, has_aux=True)
 
     def gradient(params: Any, batch: Batch, key: Array) -> tuple[Array, Any]:
         if accumulate == 1:
-            (total, count), grads = part_gradient(params, batch, key)
+            (total, count), grads = part_gradient(params, divided(batch, 0), key)
         else:
-            parts = jax.tree.map(lambda x: x.reshape(accumulate, -1, *x.shape[1:]), batch)
+            parts = divided(jax.tree.map(lambda x: x.reshape(accumulate, -1, *x.shape[1:]), batch), 1)
 
             def add(sums, inputs):
                 number, part = inputs

@@ -17,6 +17,7 @@ from grux.training.lengths import MOST_BINS, length_bins
 from grux.training.programs import Programs
 from grux.training.score import Scored
 from grux.training.seeds import SeedAxis
+from grux.training.state import Learner
 
 SEEDS = [0, 5]
 ROWS = 5
@@ -79,7 +80,7 @@ class Plain(nnx.Module):
 
 def test_a_model_that_does_not_show_its_recurrence_has_no_lag():
     small = parts()
-    programs = Programs(build_model=Plain, task=small.task, optimizer=small.optimizer, axis=SeedAxis("map", 1))
+    programs = Programs(learner=lambda _: Learner(Plain, small.optimizer), task=small.task, axis=SeedAxis("map", 1))
     assert gradient_by_lag(programs, None, small.dataset.splits["validation"], 4) is None
 
 

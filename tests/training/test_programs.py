@@ -13,6 +13,7 @@ from grux.data.batching import epoch_plan
 from grux.tasks.forecasting import Forecasting
 from grux.training.programs import LENGTH_EXTRA, LENGTH_FACTOR, Programs
 from grux.training.seeds import SeedAxis
+from grux.training.state import Learner
 
 SEEDS = [0, 5]
 
@@ -119,7 +120,7 @@ def test_decoded_rows_find_their_examples(small):
         buckets.append(TokenPairs(**pairs, ids=rows))
     split = Split(tuple(buckets))
     axis = SeedAxis("map", 2)
-    programs = Programs(build_model=Echo, task=small.task, optimizer=small.optimizer, axis=axis)
+    programs = Programs(learner=lambda _: Learner(Echo, small.optimizer), task=small.task, axis=axis)
     params = jax.tree.map(lambda _: jnp.array([0.0, 1.0]), programs.initial(SEEDS).params)
     for limit in (2, 100):
         outputs = programs.decode(params, split, 2, limit)
@@ -136,7 +137,7 @@ def test_baselines_over_a_whole_split(small):
     windows = Windows(series=series, starts=starts, window=4, horizon=2, ids=starts)
     info = Info(name="toy", task="forecasting", features=2, window=4, horizon=2, season=3, mase_scale=(0.5, 2.0))
     task = Forecasting(info=info, loss="mse", selection="mse")
-    programs = Programs(build_model=Echo, task=task, optimizer=small.optimizer, axis=SeedAxis("map", 1))
+    programs = Programs(learner=lambda _: Learner(Echo, small.optimizer), task=task, axis=SeedAxis("map", 1))
     got = programs.baselines(Split((windows,)), 4)  # 13 windows in batches of 4
     targets = np.stack([series[s + 4 : s + 6] for s in starts])
     last = np.stack([series[[s + 3, s + 3]] for s in starts])
@@ -150,3 +151,19 @@ def test_baselines_over_a_whole_split(small):
 
 def test_a_task_without_baselines(small, programs):
     assert programs.baselines(small.dataset.splits["test"], 5) == {}
+
+
+def test_the_initial_scale_is_one_of_weight_matrices(small, programs):
+    learner = Learner(small.make_model, small.optimizer, initial_scale=0.5)
+    scaled = Programs(learner=lambda _: learner, task=small.task, axis=SeedAxis("map", 2)).initial(SEEDS).params
+    plain = programs.initial(SEEDS).params
+    halved = set()
+    for (path, got), whole in zip(jax.tree_util.tree_leaves_with_path(scaled), jax.tree.leaves(plain), strict=True):
+        if not same_bits(got, whole):
+            assert same_bits(got, 0.5 * whole)
+            halved.add(jax.tree_util.keystr(path, simple=True, separator="."))
+    kept = {
+        jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in jax.tree_util.tree_leaves_with_path(plain)
+    }
+    assert {name.split(".")[-2] for name in halved} == {"w_ih", "w_hh", "kernel"}
+    assert {name.split(".")[-2] for name in kept - halved} == {"b_ih", "b_hn", "bias", "table"}

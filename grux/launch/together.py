@@ -1,0 +1,72 @@
+"""Runs that are one program: trained in the process of the command, and what comes out of each."""
+
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from grux.config.axes import value_at
+from grux.errors import GruxError, Interrupted
+from grux.launch.closing import closing_line
+from grux.launch.jobs import Job
+from grux.launch.loggers import only_our_warnings
+from grux.launch.outcome import Outcome, already, not_started, outcome_in_folder
+from grux.together import Program
+
+
+def train_together(program: Program, *, title: str) -> list[GruxError]:
+    """Train and record runs as one program; gives the errors of those that diverged.
+
+    Raises GruxError where something else went wrong: it did so for all. The number of runs is added to `title`.
+    """
+    from grux.run import run_together
+
+    print(f"together, by {', '.join(program.values)}: {', '.join(program.names)}", flush=True)
+    with only_our_warnings():
+        outcomes = run_together(program, title=f"{title}, {len(program.waiting)} runs together")
+    errors = []
+    for plan, outcome in zip(program.waiting, outcomes, strict=True):
+        if isinstance(outcome, GruxError):
+            errors.append(type(outcome)(f"in {plan.folder}: {outcome}"))
+        elif plan.config["progress"] != "none":
+            values = " ".join(f"{key}={value_at(plan.config, key)}" for key in program.values)
+            print(closing_line(f"{title} {values}", outcome, plan.folder), flush=True)
+    return errors
+
+
+def train_all(programs: Sequence[Program], jobs: Sequence[Job]) -> list[Outcome]:
+    """Train programs one after the other and tell what became of each of their jobs, in the order of `jobs`.
+
+    One that fails does not stop those that follow; a signal does, and what is left is `interrupted`.
+    """
+    named = {job.folder: job for job in jobs}
+    outcomes: dict[Path, Outcome] = {}
+    stopped = False
+    for program in programs:
+        own = [named[plan.folder] for plan in program.waiting if plan.folder in named]
+        if stopped:
+            outcomes |= {job.folder: not_started(job) for job in own}
+            continue
+        if any(already(job) for job in own):  # somebody else may have finished or begun them by now
+            outcomes |= {job.folder: outcome_in_folder(job) for job in own}
+            continue
+        began = time.monotonic()
+        failure: GruxError | None = None
+        try:
+            train_together(program, title=own[0].title)
+        except Interrupted:
+            stopped = True
+        except GruxError as error:
+            failure = error
+        except Exception as error:
+            traceback.print_exc()
+            failure = GruxError(f"{type(error).__name__}: {error}")
+        seconds = time.monotonic() - began
+        for job in own:
+            found = outcome_in_folder(job, seconds=seconds)
+            if failure and found.state == "failed":  # a config that is refused leaves no folder
+                found = Outcome(job, "failed", failure.exit_code, str(failure), seconds, 1)
+            if found.state != "done":
+                print(f"{job.title}: {found.state}: {found.first_line}; {job.folder}", flush=True)
+            outcomes[job.folder] = found
+    return list(outcomes.values())
