@@ -18,7 +18,7 @@ from grux.cli import main
 from grux.config.compose import expand
 from grux.data.batching import epoch_plan
 from grux.errors import Diverged, Interrupted
-from grux.launch.jobs import prepare
+from grux.launch.jobs import LOG, prepare
 from grux.results.record import read_run
 from grux.together import Program, programs
 from grux.training.interrupts import StopFlag
@@ -123,18 +123,21 @@ def test_each_run_is_written_as_if_alone(separate: Path, joint: Path):
     stops = set()
     for mine, lone in zip(folders(joint), folders(separate), strict=True):
         files = {path.name for path in lone.iterdir()}
-        assert {path.name for path in mine.iterdir()} == files - {"checkpoints"}
+        assert {path.name for path in mine.iterdir()} == files - {"checkpoints", LOG}
         own, other = (yaml.safe_load((folder / "config.yaml").read_text()) for folder in (mine, lone))
         assert (own.pop("together"), other.pop("together")) == (["learning_rate"], [])
-        assert own | {"runs": ""} == other | {"runs": ""}
+        assert own | {"runs": "", "run_dir": ""} == other | {"runs": "", "run_dir": ""}
         own, other = record(mine), record(lone)
         assert set(own) - set(other) == {"together"} and own["run_id"] == other["run_id"]
         for got, expected in zip(own["seeds"], other["seeds"], strict=True):
             stops.add(expected["steps"])
-            scores = [row.pop("scores") for row in (got, expected)]
+            scores = [[row.pop("scores"), row.pop("last_scores")] for row in (got, expected)]
             assert got == expected
-            for split, values in scores[1].items():
-                assert scores[0][split] == pytest.approx(values, rel=1e-3)
+            for one, lone_one in zip(*scores, strict=True):
+                for split, values in lone_one.items():
+                    assert one[split] == pytest.approx(values, rel=1e-3)
+        assert np.shape(own["gradient_by_lag"]["norms"]) == np.shape(other["gradient_by_lag"]["norms"])
+        np.testing.assert_allclose(own["gradient_by_lag"]["norms"], other["gradient_by_lag"]["norms"], rtol=1e-2)
         rows = [lines(folder) for folder in (mine, lone)]
         assert len(rows[0]) == len(rows[1])
         for got, expected in zip(*rows, strict=True):
@@ -168,10 +171,9 @@ def test_the_record_says_with_whom_and_whose_seconds(joint: Path):
     assert [path.name for path in common(joint).iterdir() if path.is_dir()] == ["checkpoints"]
 
 
-def test_what_is_done_is_left_alone(joint: Path, capsys: pytest.CaptureFixture[str]):
+def test_what_is_done_is_left_alone(joint: Path):
     before = {path: path.stat().st_mtime_ns for path in joint.rglob("*")}
     assert main(["train", "-m", *SMALL, *SWEEP, JOINED, f"runs={joint.parent}"]) == 0
-    assert capsys.readouterr().out.count("done already") == 2
     assert {path: path.stat().st_mtime_ns for path in joint.rglob("*")} == before
 
 
@@ -228,6 +230,21 @@ def test_one_that_diverges_costs_the_others_nothing(tmp_path: Path, capsys: pyte
         assert set(states) == {"done", "failed"}
         assert not (states["failed"] / "result.json").exists()
         assert json.loads((states["failed"] / "status.json").read_text())["kind"] == "Diverged"
+
+
+@pytest.mark.parametrize("word", ["seconds=5", "match=step_time"])
+def test_a_time_of_a_run_alone_is_refused(word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    budget = ["budget=3"] if "match" in word else []
+    words = [w for w in SMALL if not (budget and w.startswith("model.features"))]
+    assert main(["train", "-m", *words, *budget, word, "learning_rate=0.1,0.2", JOINED, f"runs={tmp_path}"]) == 2
+    assert "runs that are one program share theirs; leave out together=[learning_rate]" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.yaml"))
+
+
+def test_another_launcher_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = [*SMALL, "learning_rate=0.1,0.2", JOINED, f"runs={tmp_path}", "hydra/launcher=grux_slurm"]
+    assert main(["train", "-m", *words]) == 2
+    assert "leave out hydra/launcher" in capsys.readouterr().err
 
 
 # Which runs are one program, without training any
