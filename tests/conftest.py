@@ -114,12 +114,15 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", look_up_here)
 
 
-@pytest.fixture(autouse=True)
-def quick_compilation(request: pytest.FixtureRequest) -> None:
-    """Where equations are tested, each on few numbers, a program runs for less time than it takes to optimise."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where equations are tested, each on few numbers, a program runs for less time than it takes to optimise.
+
+    No fixture: those of a whole module are set up before those of a test, under what the test before had left.
+    """
     import jax
 
-    room = request.path.relative_to(ROOT / "tests").parts[0]
+    room = item.path.relative_to(ROOT / "tests").parts[0]
     jax.config.update("jax_disable_most_optimizations", room in ROOMS_OF_EQUATIONS)
 
 

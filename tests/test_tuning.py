@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from small_runs import SMALL, train
 
-import grux.config.compose as config_module
 import grux.launch.jobs as jobs_module
 import grux.tuning.search as search_module
 from grux.cli import main
+from grux.config import compose as composed_by_hydra
 from grux.errors import Diverged, Interrupted
 from grux.folder import RunFolder
 from grux.launch.fence import DEPTH
@@ -100,7 +100,7 @@ def runner(monkeypatch: pytest.MonkeyPatch, composed: dict) -> Runner:
         """Hydra's answer, asked for once by all tests here: it is most of their time."""
         key = (tuple(overrides), config_dir)
         if key not in composed or config_dir:
-            composed[key] = config_module.compose(overrides, config_dir=config_dir)
+            composed[key] = composed_by_hydra(overrides, config_dir=config_dir)
         return copy.deepcopy(composed[key])
 
     monkeypatch.setattr(jobs_module, "compose", compose)

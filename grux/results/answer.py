@@ -20,8 +20,9 @@ def answers(table: Table) -> list[str]:
         start = "On no data set" if table.columns_key == "data" else f"For no {table.columns_key}"
         return [f"{start} is one {table.rows_key} told from all others.", *sentences]
     counts = {name: sure.count(name) for name in sorted(set(sure), key=lambda name: (-sure.count(name), name))}
-    said = ", ".join(f"{name} on {count}" for name, count in counts.items())
-    return [f"Best of {len(found)}, and told from all others: {said}.", *sentences]
+    said = ", ".join(f"{name} on {count}" for name, count in counts.items()) if len(counts) > 1 else next(iter(counts))
+    where = "data sets" if table.columns_key == "data" else f"values of {table.columns_key}"
+    return [f"On {len(sure)} of {len(found)} {where} one {table.rows_key} is told from all others: {said}.", *sentences]
 
 
 def _line(table: Table, number: int, line: Line) -> tuple[str | None, str]:

@@ -95,16 +95,19 @@ def _panel(title: str, unit: Unit, standings: list[Standing], baselines: dict[st
                 axes.errorbar(standing.mean * unit.scale, place + MEAN, xerr=width, fmt=MARKERS[dash], **style)
         shown = [score * unit.scale for standing in standings for score in standing.scores.values()]
         reach = REACH * (max(shown) - min(shown))
+        far: dict[str, list[str]] = {"left": [], "right": []}
         for name, value in ((name, value * unit.scale) for name, value in baselines.items()):
             style = {"fontsize": 7, "xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
             if min(shown) - reach <= value <= max(shown) + reach:
                 axes.axvline(value, color=INK, linestyle=":", linewidth=1.2)
                 axes.annotate(label(name), (value, 0.02), xytext=(2, 0), rotation=90, **style)
             else:
-                far = [label(name) + f" {value:.3g}", " →" if value > max(shown) else "← "]
-                at, align = (1, "right") if value > max(shown) else (0, "left")
-                text = "".join(far if at else reversed(far))
-                axes.annotate(text, (at, 0.99), horizontalalignment=align, verticalalignment="top", **EDGE)
+                text = f"{label(name)} {value:.3g}"
+                far["right" if value > max(shown) else "left"].append(text)
+        for side, texts in far.items():
+            lines = [f"{text} →" if side == "right" else f"← {text}" for text in texts]
+            at = (1 if side == "right" else 0, 0.99)
+            axes.annotate("\n".join(lines), at, horizontalalignment=side, verticalalignment="top", **EDGE)
         axes.set_yticks(range(len(names)), [label(name) for name in names])
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.grid(False, axis="y")

@@ -61,6 +61,7 @@ class RichProgress(NoProgress):
     """A bar with steps, latest score and the time left."""
 
     def start(self, title: str, done: int, total: int, unit: str = "step") -> None:
+        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
@@ -71,6 +72,7 @@ class RichProgress(NoProgress):
             TimeRemainingColumn(),
             TextColumn("{task.fields[status]}"),
             transient=True,
+            console=Console(),  # rich's own was made for the standard output of its first use
         )
         self._bar.start()
         self._task = self._bar.add_task(title, total=total, completed=done, status="compiling ...")

@@ -308,7 +308,7 @@ def test_one_seed_says_nothing_about_chance(tmp_path):
 def test_several_data_sets_are_summed_up_first(tmp_path):
     answer(tmp_path, {"gru": [0.80, 0.81, 0.82, 0.80], "lstm": [0.70, 0.72, 0.71, 0.70]})
     first, *rest = answer(tmp_path, {"gru": [0.5, 0.52, 0.51], "lstm": [0.4, 0.43, 0.41]}, data="ett")
-    assert first == "Best of 2, and told from all others: gru on 1, lstm on 1."
+    assert first == "On 2 of 2 data sets one arch is told from all others: gru on 1, lstm on 1."
     assert rest[0].startswith("On ett, lstm has the best test MSE")  # lower is better
 
 

@@ -95,7 +95,8 @@ def test_nothing_of_a_search_is_a_result(searched: Path, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert "gru" in out and "lstm" not in out
     assert main(["ls", *runs]) == 0
-    assert "lstm-sst2-00000001" in capsys.readouterr().out
+    line = next(line for line in capsys.readouterr().out.splitlines() if "lstm-sst2-00000001" in line)
+    assert "accuracy % 80.0 (validation)" in line
 
 
 def test_two_files_for_programs(searched: Path, tmp_path: Path):
