@@ -22,10 +22,12 @@ def style_of(name: str, taken: Iterable[Style] = ()) -> Style:
     """Colour and dash of a name: by its letters, so the same in every figure, unless `taken` by another name there."""
     if name in FIXED:
         return FIXED[name]
-    styles = [(colour, dash) for dash in DASHES for colour in COLOURS]
-    start = zlib.crc32(name.encode(errors="replace")) % len(styles)
-    turned = styles[start:] + styles[:start]
-    return next((style for style in turned if style not in {*taken, *FIXED.values()}), turned[0])
+    fixed = [colour for colour, _ in FIXED.values()]
+    free = [(colour, dash) for dash in DASHES for colour in COLOURS if colour not in fixed]
+    start = zlib.crc32(name.encode(errors="replace")) % len(free)
+    # Where a figure is crowded, a colour of those above with another dash.
+    styles = [*free[start:], *free[:start], *((colour, dash) for dash in DASHES for colour in fixed)]
+    return next((style for style in styles if style not in {*taken, *FIXED.values()}), styles[0])
 
 
 def styles_of(names: Iterable[str]) -> dict[str, Style]:

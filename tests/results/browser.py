@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 120.0  # seconds for one answer: the machine may be busy
+PATIENCE = 400.0  # seconds for one answer: the machine may be busy
 
 
 def find() -> str | None:
