@@ -52,7 +52,7 @@ def check_settings(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
             f"batch_size={config['batch_size']} is cut into accumulate={config['accumulate']} parts; "
             "choose numbers that divide without rest."
         )
-    _check_mesh(config["mesh"], config["batch_size"])
+    _check_mesh(config["mesh"], config["batch_size"], config["accumulate"])
     for group in GROUPS:
         if not isinstance(config[group], dict) or "_target_" not in config[group]:
             raise UsageError(
@@ -61,7 +61,7 @@ def check_settings(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
         _check_marks(config[group], group, group, plugins)
 
 
-def _check_mesh(mesh: dict[str, Any], batch_size: int) -> None:
+def _check_mesh(mesh: dict[str, Any], batch_size: int, accumulate: int) -> None:
     for key in mesh:
         if key not in MESH:
             raise UsageError(f"unknown key mesh.{key}: {nearest(key, MESH, 'mesh')}")
@@ -73,11 +73,12 @@ def _check_mesh(mesh: dict[str, Any], batch_size: int) -> None:
             f"mesh.data={data} devices are those of mesh.hosts={hosts} processes, as many of each; choose "
             f"mesh.data={-(-data // hosts) * hosts}."
         )
-    if batch_size % data:
-        below, above = batch_size // data * data, -(-batch_size // data) * data
+    if batch_size % (parts := data * accumulate):
+        below, above = batch_size // parts * parts, -(-batch_size // parts) * parts
         near = below if below and batch_size - below <= above - batch_size else above
+        each = f", accumulate={accumulate} times" if accumulate > 1 else ""
         raise UsageError(
-            f"batch_size={batch_size} cannot be shared by mesh.data={data} devices in equal parts; choose "
+            f"batch_size={batch_size} cannot be shared by mesh.data={data} devices in equal parts{each}; choose "
             f"batch_size={near}."
         )
 

@@ -88,7 +88,7 @@ class Programs:
 
         def one(values, rates, *args):
             optimizer = self._learner(values).optimizer
-            step = make_step(self.graph, self._task, optimizer, self._accumulate, rates)
+            step = make_step(self.graph, self._task, optimizer, self._accumulate, rates, self._axis.divided)
             return run_chunk(step, bucket, index.shape[1])(*args)
 
         return self._call(

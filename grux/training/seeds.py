@@ -95,6 +95,13 @@ class SeedAxis:
             return jax.tree.map(jax.device_put, tree)
         return jax.device_put(tree, NamedSharding(self.mesh, P(AXIS) if seeded else P()))
 
+    def divided(self, tree: Any, rows: int) -> Any:
+        """Inside a program: the arrays, whose axis `rows` is that of a batch, spread over the devices of `data`.
+
+        Left to itself XLA may find it simpler that all of them do everything.
+        """
+        return tree if self.data is None else jax.lax.with_sharding_constraint(tree, mesh.shards(self.data, rows))
+
     def compile(self, function: Callable, donate: tuple[int, ...], *args: Any) -> Callable:
         """The compiled program of a function on arguments that have been placed."""
         if self.data is None:

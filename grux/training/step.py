@@ -30,10 +30,12 @@ def make_step(
     optimizer: optax.GradientTransformationExtraArgs,
     accumulate: int = 1,
     rates: Any = None,
+    divided: Callable[[Batch, int], Batch] = lambda batch, rows: batch,
 ) -> Step:
     """A step: mean loss over the batch, gradient, update.
 
-    `rates`: the variables of the model that are not trained, where it has any.
+    `rates`: the variables of the model that are not trained, where it has any. `divided` gives a batch whose axis
+    `rows` is spread over devices (`SeedAxis.divided`).
 
     With `accumulate` = k the batch goes through the model in k parts; loss and gradient are summed over the parts and
     divided by the count last, so the step is the same as with the whole batch (but for its dropout masks).
@@ -47,9 +49,9 @@ def make_step(
 
     def gradient(params: Any, batch: Batch, key: Array) -> tuple[Array, Any]:
         if accumulate == 1:
-            (total, count), grads = part_gradient(params, batch, key)
+            (total, count), grads = part_gradient(params, divided(batch, 0), key)
         else:
-            parts = jax.tree.map(lambda x: x.reshape(accumulate, -1, *x.shape[1:]), batch)
+            parts = divided(jax.tree.map(lambda x: x.reshape(accumulate, -1, *x.shape[1:]), batch), 1)
 
             def add(sums, inputs):
                 number, part = inputs

@@ -12,7 +12,7 @@ from flax import nnx
 from grux.batch import Info
 from grux.config import build, compose
 from grux.training.optimizers import decay_mask, make_optimizer
-from grux.training.schedules import constant, plateau
+from grux.training.schedules import at_peak, constant, plateau
 
 NAMES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "configs" / "optimizer").glob("*.yaml"))
 TARGET = jnp.array([1.0, -2.0, 3.0])
@@ -106,3 +106,32 @@ def test_plateau_halves_each_seed_by_its_own_losses():
         updates, state = update({"w": jnp.ones((2, 1))}, state, params, losses[:, i])
     assert float(updates["w"][0, 0]) == -1.0
     assert float(updates["w"][1, 0]) == pytest.approx(-0.25)  # means 1 | 1 1 (halved) | 1 1 (halved) | 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_may_be_an_array(name: str):
+    """Each option of each yaml, the peak of the schedule and the clip: as in the program of several runs."""
+    node = compose([f"optimizer={name}"]).config["optimizer"]
+    numbers = {key: float(value) for key, value in node.items() if type(value) in (int, float)}
+    numbers |= {"learning_rate": 0.1, "clip": 0.5}
+    unit = constant(learning_rate=1.0, total_steps=1)
+
+    def steps(values: dict) -> jax.Array:
+        own = {key: values[key] for key in numbers if key in node}
+        schedule = at_peak(unit, values["learning_rate"])
+        optimizer = make_optimizer(build({**node, **own}), schedule, clip=values["clip"])
+        params = {"w": jnp.ones(3)}
+        state = optimizer.init(params)
+        for _ in range(3):
+            loss, gradients = jax.value_and_grad(quadratic)(params)
+            updates, state = optimizer.update(gradients, state, params, value=loss)
+            params = optax.apply_updates(params, updates)
+        return params["w"]
+
+    changed = [numbers] + [{**numbers, key: 0.9 * value} for key, value in numbers.items()]
+    together = {key: jnp.array([each[key] for each in changed]) for key in numbers}
+    expected = jnp.stack([steps(each) for each in changed])
+    np.testing.assert_allclose(jax.jit(jax.vmap(steps))(together), expected, rtol=1e-4, atol=1e-6)
+    # eps and Lion's rates move the first steps by less than rounding, or not at all.
+    moved = {key for key, row in zip(numbers, expected[1:], strict=True) if not np.array_equal(row, expected[0])}
+    assert moved >= {"learning_rate"} | ({"weight_decay"} & set(numbers))

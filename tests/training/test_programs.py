@@ -151,3 +151,19 @@ def test_baselines_over_a_whole_split(small):
 
 def test_a_task_without_baselines(small, programs):
     assert programs.baselines(small.dataset.splits["test"], 5) == {}
+
+
+def test_the_initial_scale_is_one_of_weight_matrices(small, programs):
+    learner = Learner(small.make_model, small.optimizer, initial_scale=0.5)
+    scaled = Programs(learner=lambda _: learner, task=small.task, axis=SeedAxis("map", 2)).initial(SEEDS).params
+    plain = programs.initial(SEEDS).params
+    halved = set()
+    for (path, got), whole in zip(jax.tree_util.tree_leaves_with_path(scaled), jax.tree.leaves(plain), strict=True):
+        if not same_bits(got, whole):
+            assert same_bits(got, 0.5 * whole)
+            halved.add(jax.tree_util.keystr(path, simple=True, separator="."))
+    kept = {
+        jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in jax.tree_util.tree_leaves_with_path(plain)
+    }
+    assert {name.split(".")[-2] for name in halved} == {"w_ih", "w_hh", "kernel"}
+    assert {name.split(".")[-2] for name in kept - halved} == {"b_ih", "b_hn", "bias", "table"}

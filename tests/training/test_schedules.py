@@ -3,11 +3,12 @@
 import math
 from pathlib import Path
 
+import jax.numpy as jnp
 import pytest
 
 from grux.config import build, compose
 from grux.errors import UsageError
-from grux.training.schedules import constant, cosine, plateau, step, warmup
+from grux.training.schedules import at_peak, constant, cosine, plateau, step, warmup
 
 NAMES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "configs" / "schedule").glob("*.yaml"))
 
@@ -58,3 +59,12 @@ def test_every_schedule_is_finite_and_below_the_peak(name: str, total: int):
     node = compose([f"schedule={name}"]).config["schedule"]
     schedule = build(node, learning_rate=0.1, total_steps=total)
     assert all(0.0 <= rate <= 0.1 + 1e-6 for rate in at(schedule, 0, 1, total // 2, total - 1, total))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_schedule_is_as_high_as_its_peak(name: str):
+    """A program of several learning rates has the schedule of peak 1 and each peak as a factor."""
+    node = compose([f"schedule={name}"]).config["schedule"]
+    unit, own = (build(node, learning_rate=rate, total_steps=100) for rate in (1.0, 0.03))
+    steps = (0, 1, 7, 49, 51, 76, 99, 100)
+    assert at(at_peak(unit, jnp.float32(0.03)), *steps) == pytest.approx(at(own, *steps), rel=1e-5, abs=1e-9)
