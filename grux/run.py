@@ -25,11 +25,11 @@ from grux.matching import keep, kept, sentence
 from grux.results.record import storage_error, write_atomic, write_json
 from grux.results.select import SEEDS, WITHOUT_EFFECT, leaves
 from grux.together import CHECKPOINTS, Plan, Program, alone, elsewhere
-from grux.training.checkpoint import Checkpoints, NoCheckpoints
+from grux.training.checkpoint import Checkpoints
 from grux.training.interrupts import StopFlag
 from grux.training.logs import MetricsLog, rewind
 from grux.training.loop import Loop, Pace, Stopwatch, divergence
-from grux.training.mesh import any_of, from_first, is_first
+from grux.training.mesh import any_of, is_first
 from grux.training.platform import start_jax
 from grux.training.progress import Progress, make_progress
 from grux.training.record import SHARES, make_record, share, spent
@@ -65,7 +65,7 @@ def run_together(program: Program, *, title: str) -> list[dict[str, Any] | Diver
     progress = make_progress(config["progress"] if is_first() else "none")
     together = program.folder.name if program.values else None
     with StopFlag() as stop, contextlib.ExitStack() as held:
-        if not is_first():  # what it writes is what the first process writes
+        if not is_first():  # what it writes of runs is what the first process writes
             program = elsewhere(program, Path(held.enter_context(tempfile.TemporaryDirectory())))
         places = [
             held.enter_context(RunFolder(p.folder, run_id=p.run_id, choices=p.choices, together=together))
@@ -125,20 +125,18 @@ def _run(
         if parts.matching:
             keep(place.path, parts.matching)
         write_atomic(place.path / "config.yaml", yaml.safe_dump(plan.config, sort_keys=False))
-    if program.values:
+    if program.values and is_first():
         program.write_manifest()
     for note in dataset.notes:
         progress.note(f"{dataset.info.name}: {note}")
     state = programs.initial(seeds)
     # The run id knows the settings; a changed file or tokeniser would go on with other numbers under the same ids.
     owner = f"{program.owner} on data {dataset.fingerprint}"
-    with contextlib.ExitStack() as opened:
-        checkpoints = NoCheckpoints()
-        if is_first():
-            folder, most = program.folder / CHECKPOINTS, config["max_to_keep"]
-            checkpoints = opened.enter_context(Checkpoints(folder, max_to_keep=most, owner=owner))
-        template = axis.real(state)
-        restored = from_first(checkpoints.restore(template), template)
+    with (
+        Checkpoints(program.folder / CHECKPOINTS, max_to_keep=config["max_to_keep"], owner=owner) as checkpoints,
+        contextlib.ExitStack() as opened,
+    ):
+        restored = checkpoints.restore(axis.real(state))
         logs = []
         for place in places:
             place.write_artifacts(dataset.artifacts)

@@ -64,9 +64,9 @@ class Program:
 
 
 def elsewhere(program: Program, folder: Path) -> Program:
-    """The same program with all of its folders below another."""
+    """The same program, whose runs are written below another folder; checkpoints stay where they are."""
     plans = tuple(plan and replace(plan, folder=folder / plan.folder.name) for plan in program.plans)
-    return replace(program, folder=folder / program.folder.name, plans=plans)
+    return replace(program, plans=plans)
 
 
 def alone(plan: Plan) -> Program:

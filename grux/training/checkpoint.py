@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
 from grux.errors import CheckpointError, StorageError
@@ -27,7 +28,11 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """The checkpoints of one run; a context manager, so that Orbax is always closed."""
+    """The checkpoints of one run; a context manager, so that Orbax is always closed.
+
+    Where a run has several processes, each calls all of this with the same values and sees the same folder; the first
+    one writes.
+    """
 
     def __init__(self, folder: Path, *, max_to_keep: int, owner: str):
         """`owner` names the configuration; a checkpoint of another owner is refused."""
@@ -41,7 +46,6 @@ class Checkpoints:
             save_decision_policy=policies.FixedIntervalPolicy(1),  # pyright: ignore[reportArgumentType]
             preservation_policy=ocp.training.preservation_policies.LatestN(max_to_keep),  # pyright: ignore
             cleanup_tmp_directories=True,
-            context=_for_one_process() if jax.process_count() > 1 else None,
         )
 
     def __enter__(self) -> "Checkpoints":
@@ -65,9 +69,10 @@ class Checkpoints:
         arrays = {_name(number): value for number, value in enumerate(leaves.values())}
         try:
             # Where Orbax cannot make its folder, its threads wait minutes for it, also after the error.
-            probe = self._folder / f"{step}{PROBE}"
-            probe.mkdir(exist_ok=True)
-            probe.rmdir()
+            if jax.process_index() == 0:
+                probe = self._folder / f"{step}{PROBE}"
+                probe.mkdir(exist_ok=True)
+                probe.rmdir()
             saved = self._orbax.save_checkpointables(
                 step, {"state": arrays, "manifest": {"json": text, "sha256": _hash(text.encode())}}
             )
@@ -156,27 +161,16 @@ class Checkpoints:
         while target.exists():
             number += 1
             target = source.with_name(f"{source.name}{QUARANTINE}{number}")
-        source.rename(target)
+        if jax.process_index() == 0:
+            source.rename(target)
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices(f"damaged {step}")
         self._orbax.reload()
         return target
 
 
-class NoCheckpoints:
-    """What the other processes of a run have in place of `Checkpoints`: the first one writes and reads for all."""
-
-    def save(self, step: int, state: Any, position: dict[str, Any]) -> None: ...
-
-    def restore(self, template: Any) -> None: ...
-
-
 class _DamagedError(Exception):
     pass
-
-
-def _for_one_process() -> ocp.Context:
-    """Orbax would have every process call it, and wait for all of them."""
-    options = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
-    return ocp.Context(multiprocessing_options=options)
 
 
 def _paths(tree: Any) -> dict[str, Any]:

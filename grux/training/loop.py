@@ -19,7 +19,7 @@ from grux.data.base import Dataset
 from grux.data.batching import epoch_plan, steps_per_epoch
 from grux.errors import Diverged, Interrupted
 from grux.tasks.base import Task
-from grux.training.checkpoint import Checkpoints, NoCheckpoints
+from grux.training.checkpoint import Checkpoints
 from grux.training.logs import MetricsLog, Row
 from grux.training.mesh import any_of
 from grux.training.programs import Programs, keep_best
@@ -98,7 +98,7 @@ class Loop:
         axis: SeedAxis,
         seeds: list[int],
         pace: Pace,
-        checkpoints: Checkpoints | NoCheckpoints,
+        checkpoints: Checkpoints,
         logs: Sequence[MetricsLog | None],
         progress: Progress,
         stop: Callable[[], bool],

@@ -9,11 +9,10 @@ on every device, the rows of a batch are not, and a sum over rows becomes a sum 
 sums and counts until the last, so the parts need not be equally full, and dropout draws the masks of the whole batch
 whatever the number of devices: the numbers are those of one device, but for the order of additions.
 
-All processes run the same loop on the same values. The first alone writes; what it reads from a checkpoint it hands to
-the others, and a signal to any of them stops all.
+All processes run the same loop on the same values and see the same run folder, in which the first alone writes. A
+signal to any of them stops all.
 """
 
-import json
 import os
 from typing import Any
 
@@ -100,30 +99,3 @@ def is_first() -> bool:
 def any_of(flag: bool) -> bool:
     """Whether the flag is set in any process; each must ask."""
     return flag if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(flag)).any())
-
-
-Restored = tuple[int, Any, dict[str, Any]]
-"""What a checkpoint holds: step, state, position."""
-
-
-def from_first(restored: Restored | None, template: Any) -> Restored | None:
-    """What the first process has read from a checkpoint, bit for bit; each must ask."""
-    if jax.process_count() == 1:
-        return restored
-    head = json.loads(_bytes_from_first(json.dumps(restored and (restored[0], restored[2])).encode()))
-    if head is None:
-        return None
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(restored[1] if restored else template)]
-    content, values, at = _bytes_from_first(b"".join(leaf.tobytes() for leaf in leaves)), [], 0
-    for leaf in leaves:
-        values.append(np.frombuffer(content, leaf.dtype, leaf.size, at).reshape(leaf.shape))
-        at += leaf.nbytes
-    return head[0], jax.tree.unflatten(jax.tree.structure(template), values), head[1]
-
-
-def _bytes_from_first(content: bytes) -> bytes:
-    # As bytes, since sums of floats lose the sign of zero, and long integers their upper half.
-    length = multihost_utils.broadcast_one_to_all(np.frombuffer(len(content).to_bytes(8, "little"), np.uint8))
-    size = int.from_bytes(np.asarray(length).tobytes(), "little")
-    mine = np.frombuffer(content, np.uint8) if is_first() else np.zeros(size, np.uint8)
-    return np.asarray(multihost_utils.broadcast_one_to_all(mine)).tobytes()

@@ -18,7 +18,7 @@ from grux.data.batching import epoch_plan
 from grux.errors import Interrupted, UsageError
 from grux.launch.jobs import prepare
 from grux.training.interrupts import StopFlag
-from grux.training.mesh import data_mesh, from_first
+from grux.training.mesh import data_mesh
 from grux.training.seeds import SeedAxis, seed_axis
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -184,8 +184,3 @@ def test_two_processes_are_one(straight: Path, tmp_path: Path, monkeypatch: pyte
     assert record["mesh"] == {"data": 2, "hosts": 2}
     assert json.loads((folder / "status.json").read_text())["pid"] == processes[0].pid
     assert sorted(path.name for path in tmp_path.iterdir()) == before and not (folder / "lock").exists()
-
-
-def test_one_process_asks_nobody():
-    restored = (3, {"w": np.ones(2)}, {"step": 3})
-    assert from_first(restored, None) is restored and from_first(None, None) is None
