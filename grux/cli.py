@@ -37,7 +37,8 @@ Commands (each explains itself with --help):
   grux --version
 
 Exit codes: 0 done, 1 a bug, 2 usage, 3 data, 4 diverged, 5 out of memory, 6 storage, 7 checkpoint,
-75 interrupted (the same command goes on). GRUX_DEBUG=1 shows where an error came from.
+75 interrupted (the same command goes on). A sweep gives that of its first job that failed; 124 is out of
+time, 128 + N killed by signal N. GRUX_DEBUG=1 shows where an error came from.
 """
 
 

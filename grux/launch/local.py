@@ -7,6 +7,7 @@ Knows nothing of Hydra. Jobs that are finished, or that another process is at wo
 again does what is missing.
 """
 
+import contextlib
 import os
 import shlex
 import signal
@@ -102,9 +103,9 @@ class _Pool:
                         self._overview.tick([(r.job, r.began) for r in self._running], len(self._waiting))
                         time.sleep(POLL if self._running else 0)
                 except KeyboardInterrupt:  # the second Ctrl-C
-                    self._kill_all()
+                    self._end_all(grace=0.0)
         finally:
-            self._kill_all()  # nothing but an error of our own leaves any
+            self._end_all(grace=GRACE)  # an error of our own, such as a closed pipe, leaves some
             self._overview.stop()
         for number, job in enumerate(self._jobs):
             if number not in self._outcomes:
@@ -184,12 +185,19 @@ class _Pool:
                 running.process.terminate()
         self._overview.stopping(len(self._running))
 
-    def _kill_all(self) -> None:
+    def _end_all(self, *, grace: float) -> None:
+        """Have the running jobs save within so many seconds, and kill what is left then."""
         for running in self._running:
             running.end = running.end or End(None, "stop")
-            _signal_session(running.process, signal.SIGKILL)
+            if grace:
+                running.process.terminate()
+        until = time.monotonic() + grace
         for running in self._running:
-            running.process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.process.wait(max(0.0, until - time.monotonic()))
+            if running.process.poll() is None:
+                _signal_session(running.process, signal.SIGKILL)
+                running.process.wait()
         self._reap()
 
 

@@ -14,6 +14,7 @@ from stub_jobs import job, script, starts
 from grux.errors import UsageError
 from grux.launch import fence, outcome, shares
 from grux.launch.local import launch
+from grux.launch.overview import Silent
 from grux.launch.settings import Settings
 from grux.results.record import read_run
 
@@ -154,6 +155,7 @@ import sys
 sys.path.insert(0, {tests!r})
 from stub_jobs import job, script
 from grux.launch.local import launch
+from grux.launch.overview import Silent
 from grux.launch.settings import Settings
 saves = "signal.signal(signal.SIGTERM, lambda *_: {on_term}); (folder / 'ready').touch(); time.sleep(60)"
 found = launch([job(n) for n in "abc"], Settings(jobs=2), command=script(dict.fromkeys("abc", saves)))
@@ -178,6 +180,20 @@ def test_ctrl_c_stops_all_and_a_second_one_kills(stubborn: bool):
     assert not (job("c").folder / "starts").exists()
     assert stubborn or "Interrupted: saved" in out
     assert [read_run(job(name).folder).state for name in "ab"] == ["interrupted"] * 2
+
+
+def test_an_error_of_the_launcher_has_jobs_save():
+    """A reader that went away, say: the jobs do not go on unwatched, and lose nothing."""
+
+    class Broken(Silent):
+        def tick(self, running, waiting):
+            if (job("a").folder / "ready").exists():
+                raise BrokenPipeError
+
+    programs = {"a": f"signal.signal(signal.SIGTERM, lambda *_: {SAVED}); (folder / 'ready').touch(); time.sleep(60)"}
+    with pytest.raises(BrokenPipeError):
+        launch([job("a")], Settings(), command=script(programs), overview=Broken())
+    assert read_run(job("a").folder).problem == "Interrupted: saved"
 
 
 def wait_for(paths: list[Path]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from small_runs import SMALL
 from stub_jobs import job, stand_in, whole_record
 
 from grux.cli import main
@@ -74,7 +75,6 @@ def test_launchers_of_others_run_the_same_jobs(capsys, launched, monkeypatch, tm
     words = ["arch=gru,elman,lstm", f"hydra/launcher={launcher}"]
     if launcher == "joblib":
         pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-        words.append("hydra.launcher.n_jobs=2")
         # Its workers are interpreters of their own, and need the stand-in too.
         put = f"import sys; from grux.launch import command; command.python = lambda: {command.python()!r}"
         (tmp_path / "sitecustomize.py").write_text(put)
@@ -82,7 +82,7 @@ def test_launchers_of_others_run_the_same_jobs(capsys, launched, monkeypatch, tm
     code, _, err = answer(capsys, *words)
     assert code != 0 and "of 3 jobs 2 done, 1 failed (first: gru on first_token: Killed: killed by signal 9" in err
     assert len(started()) == 3 and all("hydra.mode=RUN" in line for line in started())
-    assert not list(Path().glob("multirun.yaml")) and not list(Path().glob("outputs"))
+    assert {path.name for path in Path().iterdir()} == {"runs", "started.txt"}
 
 
 def test_hydras_basic_sweeper_works_with_our_launcher(capsys, launched):
@@ -149,6 +149,15 @@ def wait_for(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < limit, f"{path} did not come"
         time.sleep(0.05)
+
+
+def test_real_jobs(capsys):
+    """Two small trainings, each a process of its own, and the table that is made of them."""
+    words = [word for word in SMALL if not word.startswith("progress")]
+    code, out, err = answer(capsys, *words, "arch=gru,elman", "epochs=1", "launcher.jobs=2")
+    assert code == 0 and not err and out.count(": test accuracy ") == 2
+    assert main(["table", "--format", "csv"]) == 0
+    assert {"gru", "elman"} <= set(re.findall(r"\w+", capsys.readouterr().out))
 
 
 def test_the_picture_of_a_terminal(monkeypatch):
