@@ -5,6 +5,7 @@ that all machines share, under the same path. grux is installed on each of them.
 """
 
 import contextlib
+import importlib
 import os
 import subprocess
 import time
@@ -40,11 +41,10 @@ class RayScheduler:
 
     def __post_init__(self) -> None:
         try:
-            import ray
-            import ray.exceptions
+            ray: Any = importlib.import_module("ray")
         except ModuleNotFoundError as error:
             raise UsageError("hydra/launcher=grux_ray needs Ray; install grux[ray].") from error
-        self._ray: Any = ray
+        self._ray = ray
         self._started_here = not ray.is_initialized()
         if self._started_here:
             ray.init(self.address, include_dashboard=None if self.address else False, log_to_driver=False)

@@ -138,14 +138,14 @@ def test_two_sweeps_at_once_run_nothing_twice(capsys, launched, tmp_path: Path):
     exit_code, out, err = answer(capsys, "arch=gru,elman", "launcher.jobs=1")
     assert exit_code == 75 and "of 2 jobs 1 done, 1 busy; process " in err and "elman on first_token: test" in out
     Path("go").touch()
-    out, _ = first.communicate(timeout=120)
+    out, _ = first.communicate(timeout=300)
     assert first.returncode == 0 and "done already" in out and len(started()) == 2
     records = [json.loads(path.read_text()) for path in Path("runs/default").glob("*/result.json")]
     assert len(records) == 2
 
 
 def wait_for(path: Path) -> None:
-    limit = time.monotonic() + 120
+    limit = time.monotonic() + 300
     while not path.exists():
         assert time.monotonic() < limit, f"{path} did not come"
         time.sleep(0.05)
