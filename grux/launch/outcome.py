@@ -131,6 +131,7 @@ def outcome_of(
 
 def _judged(job: Job, end: End, own: dict[str, Any] | None, before: Before) -> tuple[State, int, str]:
     said = f"{own['kind']}: {own['message']}" if own and own.get("kind") else ""
+    saved = (own or {}).get("message") or "stopped before it could save"
     if end.asked == "memory":
         return "out of memory", OutOfMemory.exit_code, end.detail
     if end.asked == "time":
@@ -149,7 +150,7 @@ def _judged(job: Job, end: End, own: dict[str, Any] | None, before: Before) -> t
     code = end.code
     if code is None and own:  # the files tell
         if own["state"] == "interrupted":
-            return "interrupted", Interrupted.exit_code, own.get("message") or "stopped"
+            return "interrupted", Interrupted.exit_code, saved
         code = code_of(own)
     if code is not None and code == OutOfMemory.exit_code:
         return "out of memory", code, said or _last_line(job, before)
