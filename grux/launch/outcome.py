@@ -8,7 +8,7 @@ from typing import Any, Literal
 from grux.errors import GruxError, Interrupted, OutOfMemory
 from grux.folder import living_owner, note_end
 from grux.launch.jobs import LOG, Job
-from grux.results.record import Run, read_run
+from grux.results.record import read_run
 
 State = Literal["done", "failed", "killed", "out of memory", "interrupted", "timed out", "busy"]
 TIMED_OUT = 124  # what timeout(1) exits with
@@ -119,7 +119,7 @@ def outcome_of(
         return busy(job, owner, seconds=seconds, attempts=attempts)
     written = (run.status or {}).get("state") in ("failed", "interrupted") and run.status != before.status
     own = run.status if written else None
-    state, code, line = _judged(job, end, run, own, before)
+    state, code, line = _judged(job, end, own, before)
     if own is None:
         # Words that a run writes itself are the names of errors: these are read beside them.
         kind = {"killed": "Killed", "out of memory": "OutOfMemory", "timed out": "TimedOut"}.get(state)
@@ -134,14 +134,15 @@ def outcome_of(
     return Outcome(job, state, code, line, seconds, attempts)
 
 
-def _judged(job: Job, end: End, run: Run, own: dict[str, Any] | None, before: Before) -> tuple[State, int, str]:
+def _judged(job: Job, end: End, own: dict[str, Any] | None, before: Before) -> tuple[State, int, str]:
     said = f"{own['kind']}: {own['message']}" if own and own.get("kind") else ""
+    saved = (own or {}).get("message") or "stopped before it could save"
     if end.asked == "memory":
         return "out of memory", OutOfMemory.exit_code, end.detail
     if end.asked == "time":
         return "timed out", TIMED_OUT, end.detail
     if end.code == Interrupted.exit_code or end.asked == "stop":
-        return "interrupted", Interrupted.exit_code, said or "stopped before it could save"
+        return "interrupted", Interrupted.exit_code, saved
     if end.code is not None and end.code < 0:
         name = f"signal {-end.code} ({_name(-end.code)})"
         if -end.code == signal.SIGKILL and end.kernel_out_of_memory:
@@ -150,7 +151,7 @@ def _judged(job: Job, end: End, run: Run, own: dict[str, Any] | None, before: Be
     code = end.code
     if code is None and own:  # the files tell
         if own["state"] == "interrupted":
-            return "interrupted", Interrupted.exit_code, said
+            return "interrupted", Interrupted.exit_code, saved
         code = code_of(own)
     if code is not None and code == OutOfMemory.exit_code:
         return "out of memory", code, said or _last_line(job, before)

@@ -72,7 +72,7 @@ class Lines(Silent):
         assert self._left is not None
         self._left.learn(outcome)
         count = f"{len(self._outcomes)}/{self._left.jobs}"
-        left = self._left.words() if outcome.attempts else ""
+        left = self._left.words() if outcome.attempts and not self._asked else ""
         self.write(f"{count} {self._line(outcome)}{f' ({left})' if left else ''}")
 
     def again(self, outcome: Outcome) -> None:

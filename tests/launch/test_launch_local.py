@@ -44,7 +44,7 @@ ENDS = {
         *("out of memory", 5, "Memory ran out.", "failed"),
     ),
     "status('interrupted', kind='Interrupted', message='Stopped.'); sys.exit(75)": (
-        *("interrupted", 75, "Interrupted: Stopped.", "interrupted"),
+        *("interrupted", 75, "Stopped.", "interrupted"),
     ),
     "done(); os.kill(os.getpid(), signal.SIGKILL)": ("done", 0, "", "done"),
 }
@@ -102,7 +102,7 @@ def test_more_memory_than_its_share_ends_a_job():
     if not Path("/proc/self").exists():
         pytest.skip("watched through /proc")
     # The memory of what a job starts counts as its own.
-    hungry = "import time; x = b'1' * (200 << 20); time.sleep(60)"
+    hungry = "import time; x = b'1' * (200 << 20); time.sleep(300)"
     programs = {
         "big": f"import subprocess; subprocess.run([sys.executable, '-c', {hungry!r}])",
         "small": "time.sleep(0.5); done()",
@@ -116,7 +116,7 @@ def test_a_job_over_its_time_saves_and_is_not_started_again(monkeypatch):
     ready = job("a").folder / "ready"
     clock = types.SimpleNamespace(monotonic=lambda: time.monotonic() + 3600 * ready.exists(), sleep=time.sleep)
     monkeypatch.setattr("grux.launch.local.time", clock)
-    programs = {"a": f"signal.signal(signal.SIGTERM, lambda *_: {SAVED}); (folder / 'ready').touch(); time.sleep(60)"}
+    programs = {"a": f"signal.signal(signal.SIGTERM, lambda *_: {SAVED}); (folder / 'ready').touch(); time.sleep(300)"}
     (found,) = launch([job("a")], Settings(time_limit=30, retries=3), command=script(programs))
     assert (found.state, found.exit_code) == ("timed out", 124) and "launcher.time_limit=30" in found.first_line
     assert starts("a") == 1 and read_run(found.folder).state == "interrupted"
@@ -157,7 +157,7 @@ from stub_jobs import job, script
 from grux.launch.local import launch
 from grux.launch.overview import Silent
 from grux.launch.settings import Settings
-saves = "signal.signal(signal.SIGTERM, lambda *_: {on_term}); (folder / 'ready').touch(); time.sleep(60)"
+saves = "signal.signal(signal.SIGTERM, lambda *_: {on_term}); (folder / 'ready').touch(); time.sleep(300)"
 found = launch([job(n) for n in "abc"], Settings(jobs=2), command=script(dict.fromkeys("abc", saves)))
 print([one.state for one in found], [one.first_line for one in found])
 """
@@ -175,10 +175,10 @@ def test_ctrl_c_stops_all_and_a_second_one_kills(stubborn: bool):
     if stubborn:
         wait_for([job(name).folder / "asked" for name in "ab"])
         process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert out.startswith("['interrupted', 'interrupted', 'interrupted']") and "not started" in out
     assert not (job("c").folder / "starts").exists()
-    assert stubborn or "Interrupted: saved" in out
+    assert stubborn or "saved" in out
     assert [read_run(job(name).folder).state for name in "ab"] == ["interrupted"] * 2
 
 
@@ -190,14 +190,14 @@ def test_an_error_of_the_launcher_has_jobs_save():
             if (job("a").folder / "ready").exists():
                 raise BrokenPipeError
 
-    programs = {"a": f"signal.signal(signal.SIGTERM, lambda *_: {SAVED}); (folder / 'ready').touch(); time.sleep(60)"}
+    programs = {"a": f"signal.signal(signal.SIGTERM, lambda *_: {SAVED}); (folder / 'ready').touch(); time.sleep(300)"}
     with pytest.raises(BrokenPipeError):
         launch([job("a")], Settings(), command=script(programs), overview=Broken())
     assert read_run(job("a").folder).problem == "Interrupted: saved"
 
 
 def wait_for(paths: list[Path]) -> None:
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 300
     while not all(path.exists() for path in paths):
         assert time.monotonic() < limit, f"{paths} did not come"
         time.sleep(0.02)
