@@ -74,7 +74,7 @@ def test_a_run_that_goes_on_keeps_the_width_that_it_began_with(straight, tmp_pat
     def again(*_, **__):
         raise AssertionError("the width was solved again")
 
-    monkeypatch.setattr("grux.matching.match_width", again)
+    monkeypatch.setattr("grux.matching.width.match_width", again)
     record = train("arch=lstm", *MATCHED, folder=folder)
     assert record["matching"] == straight[1]["matching"] and record["seeds"] == straight[1]["seeds"]
     assert lines(folder) == lines(straight[0]) and same_bits(leaves(folder), leaves(straight[0]))

@@ -102,11 +102,11 @@ def out_of_reach(found: Found, by: str, rule: str, unit: str, budget: float, tol
     possible = " and ".join(
         f"{number(cost)} at model.features={width} ({deviation(cost, budget)})" for width, cost in found.sides
     )
-    only = "" if len(found.sides) == 2 else "the narrowest possible model has " if found.above else "the widest has "
-    nearest = f"the nearest are {possible}" if len(found.sides) == 2 else f"{only}{possible}"
+    lead = "the narrowest possible model has" if found.above else "the widest has"
+    lead = "the nearest are" if len(found.sides) == 2 else lead
     return (
         f"match={by} budget={number(budget)}: no width gives {number(budget)} {unit} to {tolerance:.3g} of them "
-        f"(match_rule={rule}): {nearest}; choose a budget that can be met, or a larger match_tolerance."
+        f"(match_rule={rule}): {lead} {possible}; choose a budget that can be met, or a larger match_tolerance."
     )
 
 

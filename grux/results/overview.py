@@ -10,6 +10,7 @@ from grux.results.schema import as_number
 from grux.results.select import flatten
 from grux.results.statistics import summarise
 from grux.results.terminal import Page, ruled_table
+from grux.results.trials import is_search
 from grux.results.units import Unit, decimals_for, direction, short_seconds
 
 COLOURS = {"done": "green", "running": "cyan", "failed": "red", "damaged": "red", "interrupted": "yellow"}
@@ -169,19 +170,22 @@ def _mean(seeds: Sequence[dict[str, Any]], split: str, unit: Unit) -> str:
 
 
 def _score(run: Run) -> str:
-    """The primary test score, or how far the run got."""
+    """The primary test score (a trial of a search has one of validation alone), or how far the run got."""
     if not run.record:
         status = run.status or {}
         return f"step {status['step']} of {status['steps']}" if status.get("step") and status.get("steps") else ""
-    metric = run.record["metric"]["primary"]
-    found = [as_number(e["scores"].get("test", {}).get(metric)) for e in run.record["seeds"] if e["status"] == "done"]
+    if is_search(run):
+        split, metric = "validation", (run.record.get("selection") or {}).get("metric", "")
+    else:
+        split, metric = "test", run.record["metric"]["primary"]
+    found = [as_number(e["scores"].get(split, {}).get(metric)) for e in run.record["seeds"] if e["status"] == "done"]
     scores = [score for score in found if score is not None]
     if not scores:
         return "diverged" if run.record["seeds"] else ""
     summary = summarise(scores)
-    unit = Unit(metric, "test", None, decimals_for(metric, [summary.mean], [summary.half_width or 0.0]))
+    unit = Unit(metric, split, None, decimals_for(metric, [summary.mean], [summary.half_width or 0.0]))
     interval = "" if summary.half_width is None else f" ± {unit.number(summary.half_width)}"
-    return f"{unit.name} {unit.number(summary.mean)}{interval}"
+    return f"{unit.name} {unit.number(summary.mean)}{interval}" + " (validation)" * (split == "validation")
 
 
 def _age(created: str, now: datetime.datetime) -> str:

@@ -36,7 +36,8 @@ def _draw(report: Report, figure_class: Any) -> Any:
         axes.plot(trials, mean, color=colour, linestyle=dash, linewidth=1.6, marker=marker, label=_label(name))
         axes.fill_between(trials, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set_xlabel("trials of the search")
-    axes.set_ylabel(_label(f"expected best validation {report.unit.label}"))
+    best = "expected best" if report.expects else "best so far,"
+    axes.set_ylabel(_label(f"{best} validation {report.unit.label}"))
     axes.grid(True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -44,6 +45,8 @@ def _draw(report: Report, figure_class: Any) -> Any:
     figure.legend(loc="outside upper center", ncols=min(len(report.curves), 6), frameon=False)
     caption = (
         "Line: expected best of n trials, without replacement. Band: 5 to 95 % of the searches of n of these trials."
+        if report.expects
+        else "Line: best of the first n trials, in the order in which they were tried."
     )
     figure.supxlabel(textwrap.fill(caption, width=88), fontsize=7.5, color="#444444")
     return figure

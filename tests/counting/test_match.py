@@ -22,9 +22,13 @@ def parts() -> tuple[Dataset, Task]:
     return dataset, build(config["task"])(info=dataset.info)
 
 
+def never(width: int) -> list[float]:
+    raise AssertionError("counting measures nothing")
+
+
 def solve(parts: tuple[Dataset, Task], *overrides: str) -> tuple[dict, Matching]:
     config = compose([*SMALL, *overrides]).config
-    matching = matched(config, *parts)
+    matching = matched(config, *parts, never)
     assert matching is not None
     return config, matching
 
@@ -101,7 +105,7 @@ def test_a_model_without_a_width_is_refused(parts):
     config = compose([*SMALL, "match=parameters", "budget=100"]).config
     del config["model"]["features"]
     with pytest.raises(UsageError, match=r"match=parameters solves model\.features"):
-        matched(config, *parts)
+        matched(config, *parts, never)
 
 
 def test_the_settings_know_the_rules_that_there_are():
