@@ -47,6 +47,16 @@ def expected_best(scores: Sequence[float], *, higher_is_better: bool) -> Curve:
     return Curve(*(tuple(float(x) for x in column) for column in zip(*rows, strict=True)))
 
 
+def best_so_far(scores: Sequence[float], *, higher_is_better: bool) -> Curve:
+    """The best of the first n trials, in the order in which they were tried.
+
+    For trials that learn from those before: their order is no accident, and no mean over orders says anything.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    best = tuple(float(x) for x in sign * np.maximum.accumulate(sign * np.asarray(scores, np.float64)))
+    return Curve(best, (0.0,) * len(best), best, best)
+
+
 def best_of(n: int, count: int) -> np.ndarray:
     """float64 [count]: the chance that the i-th smallest of `count` is the largest of `n` of them."""
     # From the largest down, C(i-2, n-1) / C(i-1, n-1) = (i-n) / (i-1): no large number is ever formed.

@@ -90,7 +90,13 @@ def read_studies(folder: Path) -> list[Study]:
 
 def read_study(folder: Path, name: str) -> Study:
     """One contestant by the name of its file."""
-    settings = _mapping(folder / STUDY / f"{name}.json")
+    path = folder / STUDY / f"{name}.json"
+    settings = _mapping(path)
+    for key, kind in {"space": dict, "sampler": str, "seed": int, "trials": int}.items():
+        if not isinstance(settings.get(key), kind):
+            raise _damaged(path, f"{key} is missing or no {kind.__name__}")
+    if not all(isinstance(text, str) for text in settings["space"].values()):
+        raise _damaged(path, "a distribution is no text")
     trials = [read_trial(folder, file) for file in sorted((folder / STUDY / name).glob("*.json"))]
     return Study(str(settings.get("contestant", name)), settings, tuple(trials))
 

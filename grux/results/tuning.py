@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from grux.errors import UsageError
-from grux.results.expected import Crossing, Curve, crossings, expected_best
+from grux.results.expected import Crossing, Curve, best_so_far, crossings, expected_best
 from grux.results.grid import printable
 from grux.results.importance import importance
 from grux.results.record import Run, read_run, write_atomic
@@ -38,6 +38,11 @@ class Report:
     results: dict[str, Run]
     """Contestant -> the run of its best values over fresh seeds; the only place of test scores."""
 
+    @property
+    def expects(self) -> bool:
+        """Whether the curves are expectations, which trials that learn from each other do not have."""
+        return self.studies[0].settings["sampler"] == "random"
+
 
 def make_report(folder: Path, results: Path) -> Report:
     """The report of the search in `folder`, whose final runs lie in `results`.
@@ -52,10 +57,9 @@ def make_report(folder: Path, results: Path) -> Report:
     metric = next(study.metric for study in studies if study.metric)
     higher = next(s.higher_is_better for s in studies if s.higher_is_better is not None)
     found = {study.contestant: scores(study, worst) for study in studies}
+    curve = expected_best if studies[0].settings["sampler"] == "random" else best_so_far
     curves = {
-        study.contestant: expected_best(found[study.contestant], higher_is_better=higher)
-        for study in studies
-        if study.best
+        study.contestant: curve(found[study.contestant], higher_is_better=higher) for study in studies if study.best
     }
     shares, remark = _importance(studies, worst)
     finals = {study.contestant: study.settings.get("final") for study in studies}
@@ -89,9 +93,8 @@ def render_report(report: Report) -> str:
     page.add(_searches(report, page.styled))
     page.write(_caption(report))
     for crossing in report.crossings:
-        page.write(
-            f"From {crossing.trials} trials on {crossing.leader} is expected to find more than {crossing.other}."
-        )
+        finds = "is expected to find" if report.expects else "had found"
+        page.write(f"From {crossing.trials} trials on {crossing.leader} {finds} more than {crossing.other}.")
     if len(report.curves) > 1 and not report.crossings:
         page.write("No contestant passes another at any number of trials.")
     page.write("")
@@ -129,7 +132,7 @@ def _searches(report: Report, styled: bool) -> Any:
         wanted = int(study.settings.get("trials", done))
         count = str(done) if done >= wanted else f"{done} of {wanted}"
         failures = [str(_count(study, "failed"))] * failed
-        table.add_row(printable(study.contestant), count, str(_count(study, "diverged")), *failures, *cells)
+        table.add_row(_text(study.contestant), count, str(_count(study, "diverged")), *failures, *cells)
     return table
 
 
@@ -143,22 +146,29 @@ def _caption(report: Report) -> str:
     diverged = " A diverged trial counts as the worst score of all." * any(
         _count(study, "diverged") for study in report.studies
     )
-    return (
+    what = (
         f"Expected best validation {report.unit.label} of a search of n trials, without replacement (Tang et al. 2020)."
-        f"{diverged} Search: {settings['sampler']}, seed {settings['seed']}, {printable(space, 500)}."
+        if report.expects
+        else f"Best validation {report.unit.label} of the first n trials, in the order in which they were tried."
     )
+    return f"{what}{diverged} Search: {settings['sampler']}, seed {settings['seed']}, {printable(space, 500)}."
+
+
+def _text(name: str) -> Any:
+    """A name as it stands: rich would read brackets as its own marks."""
+    from rich.text import Text
+
+    return Text(printable(name, 60))
 
 
 def _best_values(report: Report, styled: bool) -> Any:
-    from rich.text import Text
-
     keys = list(report.studies[0].settings["space"])
-    table = ruled_table(["best trial", "number", "validation", *map(printable, keys)], labels=1, styled=styled)
+    table = ruled_table(["best trial", "number", "validation", *map(_text, keys)], labels=1, styled=styled)
     for study in report.studies:
         if best := study.best:
             assert best.score is not None
-            values = (Text(printable(as_word(best.values.get(key)))) for key in keys)
-            table.add_row(printable(study.contestant), str(best.number), report.unit.number(best.score), *values)
+            values = (_text(as_word(best.values.get(key))) for key in keys)
+            table.add_row(_text(study.contestant), str(best.number), report.unit.number(best.score), *values)
     return table
 
 
@@ -167,9 +177,9 @@ def _shares(report: Report, styled: bool) -> Any:
     keys = sorted(
         report.studies[0].settings["space"], key=lambda key: -sum(report.importance[n].get(key, 0) for n in names)
     )
-    table = ruled_table(["importance", *map(printable, names)], labels=1, styled=styled)
+    table = ruled_table(["importance", *map(_text, names)], labels=1, styled=styled)
     for key in keys:
-        table.add_row(printable(key), *(f"{report.importance[name].get(key, 0.0):.2f}" for name in names))
+        table.add_row(_text(key), *(f"{report.importance[name].get(key, 0.0):.2f}" for name in names))
     return table
 
 
@@ -187,7 +197,7 @@ def _results(report: Report, styled: bool) -> Any:
             unit = Unit(metric, "test", None, decimals_for(metric, [summary.mean], [summary.half_width or 0.0]))
             width = "" if summary.half_width is None else f" ± {unit.number(summary.half_width)}"
             text = f"{unit.name} {unit.number(summary.mean)}{width}"
-        table.add_row(printable(name), text, str(len(kept)), printable(run.problem or run.state, 60))
+        table.add_row(_text(name), text, str(len(kept)), _text(run.problem or run.state))
     return table
 
 

@@ -22,9 +22,12 @@ def search_figure(report: Report) -> Figure:
             axes.fill_between(trials, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.xaxis.get_major_locator().set_params(integer=True)
 
+    best = "expected best" if report.expects else "best so far,"
     names = tuple(report.curves)
-    panel = Panel("", "trials of the search", f"expected best validation {report.unit.label}", names, draw)
+    panel = Panel("", "trials of the search", f"{best} validation {report.unit.label}", names, draw)
     caption = (
         "Line: expected best of n trials, without replacement. Band: 5 to 95 % of the searches of n of these trials."
+        if report.expects
+        else "Line: best of the first n trials, in the order in which they were tried."
     )
     return Figure("expected_best", "Search", (panel,), caption)

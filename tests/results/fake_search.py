@@ -12,12 +12,12 @@ from grux.results.trials import STUDY
 SPACE = {"learning_rate": "log(0.0001, 0.1)", "model.dropout": "choice(0, 0.2, 0.5)"}
 
 
-def write_study(root: Path, contestant: str, **settings: Any) -> None:
+def write_study(root: Path, name: str, **settings: Any) -> None:
     """The file that says what is searched; `root` is the folder of all runs."""
     folder = root / "tuned-search" / STUDY
-    (folder / contestant).mkdir(parents=True, exist_ok=True)
-    study = {"contestant": contestant, "space": SPACE, "sampler": "random", "seed": 0, "seeds": 1, "trials": 4}
-    write_json(folder / f"{contestant}.json", {**study, **settings})
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    study = {"contestant": name, "space": SPACE, "sampler": "random", "seed": 0, "seeds": 1, "trials": 4}
+    write_json(folder / f"{name}.json", {**study, **settings})
 
 
 def write_trial(root: Path, contestant: str, number: int, values: dict[str, Any], outcome: float | str) -> Path:

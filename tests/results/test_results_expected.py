@@ -7,7 +7,7 @@ import statistics
 import numpy as np
 import pytest
 
-from grux.results.expected import Crossing, Curve, best_of, crossings, expected_best
+from grux.results.expected import Crossing, Curve, best_of, best_so_far, crossings, expected_best
 
 SCORES = {
     "plain": [0.3, 0.9, 0.1, 0.5, 0.7],
@@ -55,6 +55,12 @@ def test_it_is_unbiased_where_the_form_with_replacement_is_not():
     ordered = np.sort(draws, axis=1)
     with_replacement = np.mean(ordered @ (np.diff((np.arange(6) / 5) ** 4)))
     assert without == pytest.approx(0.8, abs=0.005) and with_replacement < 0.77
+
+
+def test_in_the_order_tried():
+    assert best_so_far([1.0, 3.0, 2.0], higher_is_better=True).expected == (1.0, 3.0, 3.0)
+    found = best_so_far([2.0, 3.0, 1.0], higher_is_better=False)
+    assert found.expected == found.low == found.high == (2.0, 2.0, 1.0) and found.deviation == (0.0,) * 3
 
 
 def curve(*expected: float) -> Curve:

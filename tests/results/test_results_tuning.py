@@ -166,6 +166,31 @@ def test_damaged_files_are_named(searched: Path, content: str):
         report_of(searched)
 
 
+def test_trials_that_learn_have_no_expectation(searched: Path):
+    for name in ("gru", "lstm"):
+        write_study(searched, name, sampler="tpe")
+    report = report_of(searched)
+    assert report.curves["lstm"].expected == (0.5, 0.8, 0.8, 0.8)
+    text = " ".join(render_report(report).split())
+    assert "Best validation accuracy % ↑ of the first n trials" in text and "xpected" not in text
+    assert "From 2 trials on lstm had found more than gru." in text
+
+
+def test_a_hostile_name_stays_text(tmp_path: Path):
+    write_study(tmp_path, "x", contestant="[red]x[/red]\x1b[31m")
+    for number, score in enumerate((0.5, 0.6)):
+        write_trial(tmp_path, "x", number, {"learning_rate": 0.1, "model.dropout": 0}, score)
+    text = render_report(report_of(tmp_path))
+    assert "[red]x[/red]" in text and "\x1b" not in text
+
+
+@pytest.mark.parametrize("content", ["{}", '{"space": {"x": 3}, "sampler": "random", "seed": 0, "trials": 3}'])
+def test_a_damaged_study_is_named(searched: Path, content: str):
+    (searched / "tuned-search" / STUDY / "gru.json").write_text(content)
+    with pytest.raises(UsageError, match=r"gru\.json' is damaged"):
+        report_of(searched)
+
+
 def test_no_score_yet(tmp_path: Path):
     write_search(tmp_path, {"gru": ["diverged", "failed"]})
     with pytest.raises(UsageError, match="has a score yet"):
