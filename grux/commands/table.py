@@ -26,7 +26,7 @@ DEFAULTS = View()
 
 def run(arguments: Sequence[str]) -> int:
     made = parser("table", "The table of finished runs; missing and failed ones show as such.", EXAMPLES)
-    made.add_argument("--rows", metavar="KEY", help=f"a row for each value (default: {DEFAULTS.rows})")
+    made.add_argument("--rows", metavar="KEY", help=f"a row for each value, or KEY,KEY (default: {DEFAULTS.rows})")
     made.add_argument("--columns", metavar="KEY", help=f"a column for each (default: {DEFAULTS.columns})")
     made.add_argument("--split", help=f"test, validation, or a further test set (default: {DEFAULTS.split})")
     made.add_argument("--metric", help="default: the primary metric of each task")

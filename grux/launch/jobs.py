@@ -57,9 +57,10 @@ class CommandLine:
         """The overrides of each job."""
         if not self.is_sweep:
             return [list(self.words)]
-        return expand(self.words, config_dir=self.config_dir, sweep=self.grid)
+        return jobs_of(self.words, config_dir=self.config_dir, grid=self.grid)
 
 
+EXPERIMENT = "experiment"
 OF_A_SWEEP = re.compile(r"hydra/(launcher|sweeper)=|(\+\+?|~)?hydra\.(launcher|sweeper)\.")
 
 
@@ -78,20 +79,67 @@ def read_command_line(overrides: Sequence[str], *, config_dir: str | None = None
     admit(plugins)
     # An experiment file may carry its grid; it alone is composed to see it, since the rest may be a grid itself.
     experiment = [o for o in words if o.startswith("experiment=") and "," not in o and "(" not in o]
-    declared = compose(experiment, config_dir=config_dir) if experiment else None
-    if declared and declared.launching != LAUNCHING:
-        raise UsageError(
-            f"{experiment[0]} sets hydra.launcher or more of hydra.sweeper than its params, and a file may not say how "
-            "jobs are started; give that on the command line, like hydra/launcher=NAME."
-        )
-    is_sweep = modes[-1] == "MULTIRUN" if modes else multirun or bool(declared and declared.multirun)
+    grid, asks = declared(experiment[-1].partition("=")[2], config_dir) if experiment else ({}, False)
+    is_sweep = modes[-1] == "MULTIRUN" if modes else multirun or asks
     if ours and not is_sweep:
         raise UsageError(f"{ours[0]} says how a sweep is run, and this is one run; add -m, or leave it out.")
-    grid = declared.sweep if declared and is_sweep else {}
-    for key in grid:
-        if key.lstrip("+~").startswith("hydra"):
-            raise UsageError(f"{experiment[0]}: its grid sets {key}; only the command line says how a sweep is run.")
+    if EXPERIMENT in grid:
+        if not is_sweep:
+            raise UsageError(
+                f"{experiment[-1]} is a list of experiments and no single run; add -m, or name one of them."
+            )
+        words = [o for o in words if o not in experiment]
+    grid = grid if is_sweep else {}
     return CommandLine(tuple(words), is_sweep, grid, tuple(ours), plugins, config_dir)
+
+
+def declared(experiment: str, config_dir: str | None) -> tuple[dict[str, str], bool]:
+    """The grid of an experiment's file, and whether the file asks for it without `-m`.
+
+    A file whose grid names other experiments is a list of them, and holds nothing else. Raises `UsageError` for a file
+    that says how jobs are started.
+    """
+    word = f"{EXPERIMENT}={experiment}"
+    composed = compose([word], config_dir=config_dir)
+    if composed.launching != LAUNCHING:
+        raise UsageError(
+            f"{word} sets hydra.launcher or more of hydra.sweeper than its params, and a file may not say how "
+            "jobs are started; give that on the command line, like hydra/launcher=NAME."
+        )
+    for key in composed.sweep:
+        if key.lstrip("+~").startswith("hydra"):
+            raise UsageError(f"{word}: its grid sets {key}; only the command line says how a sweep is run.")
+    if EXPERIMENT in composed.sweep:
+        config, plain = composed.config, compose(config_dir=config_dir).config
+        if other := [key for key in config if config[key] != plain.get(key)]:
+            raise UsageError(
+                f"{word} lists other experiments in its grid, and what it sets beside that ({', '.join(other)}) would "
+                "be lost; set it in the files of these experiments."
+            )
+    return composed.sweep, composed.multirun
+
+
+def jobs_of(words: Sequence[str], *, config_dir: str | None, grid: dict[str, str]) -> list[list[str]]:
+    """The overrides of each job of a sweep, as `expand` does; of several experiments each with the grid of its file."""
+    named = [word for word in (*(f"{key}={value}" for key, value in grid.items()), *words) if _is_experiment(word)]
+    if not named:
+        return expand(words, config_dir=config_dir, sweep=grid)
+    names = [job[0].partition("=")[2] for job in expand(named[-1:], config_dir=config_dir, sweep={})]
+    if len(names) == 1 and EXPERIMENT not in grid:
+        return expand(words, config_dir=config_dir, sweep=grid)
+    rest = {key: value for key, value in grid.items() if key != EXPERIMENT}
+    others = [word for word in words if not _is_experiment(word)]
+    jobs = []
+    for name in names:
+        own, _ = declared(name, config_dir)
+        if EXPERIMENT in own:
+            raise UsageError(f"{EXPERIMENT}={name} is a list of experiments itself; name those instead.")
+        jobs += expand([f"{EXPERIMENT}={name}", *others], config_dir=config_dir, sweep={**own, **rest})
+    return jobs
+
+
+def _is_experiment(word: str) -> bool:
+    return word.startswith(f"{EXPERIMENT}=")
 
 
 def admit(plugins: Sequence[str]) -> None:

@@ -19,10 +19,10 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from grux.config.complaints import nearest
-from grux.config.compose import expand, parsed
+from grux.config.compose import parsed
 from grux.config.values import check_value
 from grux.errors import UsageError
-from grux.launch.jobs import Job
+from grux.launch.jobs import Job, jobs_of
 from grux.launch.local import launch
 from grux.launch.outcome import Outcome, not_started, outcome_in_folder
 from grux.launch.overview import Overview, make_overview
@@ -155,7 +155,7 @@ class Grid(OwnSweeper):
         self._params = dict(params or {})
 
     def sweep(self, arguments: list[str]) -> None:
-        each = expand(arguments, config_dir=self._task.config_dir, sweep=self._params)
+        each = jobs_of(arguments, config_dir=self._task.config_dir, grid=self._params)
         most = self._task.prepared(each[0], one_of=len(each)).config["launcher"]["max_jobs"]
         if len(each) > most:
             raise UsageError(

@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Sequence
 
 from grux.results.record import Run
-from grux.results.select import differences, grouped, value_of
+from grux.results.select import differences, grouped, parts_of, value_of
 
 
 def is_of_data(key: str) -> bool:
     """Whether the key tells data sets, or versions of one, apart."""
-    return key.split(".")[0] in ("data", "task")
+    return any(part.split(".")[0] in ("data", "task") for part in parts_of(key))
 
 
 def mixed_line(runs: Sequence[Run], rows: str, columns: str) -> str | None:
@@ -24,7 +24,7 @@ def mixed_line(runs: Sequence[Run], rows: str, columns: str) -> str | None:
         # The other keys of the config are the contestants' own affair; how the data are made is not.
         nodes = [dataclasses.replace(run, config={"data": run.config.get("data")}) for run in done]
         differing = differences(nodes) if nodes else {}
-        asked_for = {rows, columns} - {"data"}
+        asked_for = {*parts_of(rows), *parts_of(columns)} - {"data"}
         differing = {key: v for key, v in differing.items() if key.split(".")[0] == "data" and key not in asked_for}
         if differing:
             return refusal(what, differing)

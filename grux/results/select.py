@@ -1,4 +1,7 @@
-"""Choosing and grouping runs by any key: a config group (`arch`), `group`, or a config key (`model.features`)."""
+"""Choosing and grouping runs by any key: a config group (`arch`), `group`, a config key (`model.features`), or several.
+
+Several keys with commas between them are one: `optimizer,learning_rate` has the values "adam, 0.001", "adam, 0.01", ...
+"""
 
 import hashlib
 import json
@@ -21,6 +24,8 @@ NEUTRAL = WITHOUT_EFFECT | {"experiment", "hydra", "seed_strategy", "test_weight
 # Runs that differ in these alone are more seeds of the same thing.
 SEEDS = frozenset({"seeds", "first_seed"})
 
+_BETWEEN = ", "
+
 _ATTRIBUTES = {"group": "experiment", "run_id": "run_id", "state": "state"}
 
 
@@ -30,6 +35,9 @@ def value_of(run: Run, key: str) -> str | None:
     The name of a config group means the choice, not the whole node. `group` is the folder that the run lies in;
     `experiment` is the experiment's file, and for a run without one its folder.
     """
+    if "," in key:
+        values = [value_of(run, part) for part in parts_of(key)]
+        return None if None in values else _BETWEEN.join(map(str, values))
     if key in _ATTRIBUTES:
         return str(getattr(run, _ATTRIBUTES[key]))
     if key in run.choices:
@@ -42,6 +50,11 @@ def value_of(run: Run, key: str) -> str | None:
             return None
         node = node[part]
     return as_text(node)
+
+
+def parts_of(key: str) -> list[str]:
+    """The keys that this one is made of; itself where it is one."""
+    return [part.strip() for part in key.split(",")]
 
 
 def as_text(value: object) -> str:
@@ -59,9 +72,10 @@ def known_keys(runs: Iterable[Run]) -> list[str]:
 
 
 def require_key(runs: Sequence[Run], key: str, what: str) -> None:
-    """Raises UsageError, with the nearest known keys, where no run has the key that `what` asks for."""
-    if all(value_of(run, key) is None for run in runs):
-        near = nearest_keys(key, known_keys(runs), n=3)
+    """Raises UsageError, with the nearest known keys, where no run has a key that `what` asks for."""
+    missing = next((part for part in parts_of(key) if all(value_of(run, part) is None for run in runs)), None)
+    if missing is not None:
+        near = nearest_keys(missing, known_keys(runs), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "name a config group such as arch, or a config key."
         raise UsageError(f"no run has the key of {what}; {hint}")
 
@@ -146,7 +160,7 @@ def _comparable(value: str) -> float | str:
         return value
 
 
-def natural(value: str) -> tuple[bool, float, str]:
-    """Sorts numbers by size and before words, words by their letters."""
-    number = _comparable(value)
-    return (True, 0.0, number) if isinstance(number, str) else (False, number, "")
+def natural(value: str) -> tuple[tuple[bool, float, str], ...]:
+    """Sorts numbers by size and before words, words by their letters; values of several keys part by part."""
+    numbers = [_comparable(part) for part in value.split(_BETWEEN)]
+    return tuple((True, 0.0, number) if isinstance(number, str) else (False, number, "") for number in numbers)

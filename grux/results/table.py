@@ -21,7 +21,7 @@ from grux.results.matched import WIDTH, widths_differ
 from grux.results.normalised import aggregated
 from grux.results.record import Run
 from grux.results.reported import placed, read_reported
-from grux.results.select import grouped, latest, require_key, value_of
+from grux.results.select import grouped, latest, parts_of, require_key, value_of
 from grux.results.selection import Selection
 from grux.results.statistics import Summary
 from grux.results.units import Unit, decimals_for, direction
@@ -50,7 +50,7 @@ def make_table(runs: Sequence[Run], view: View | None = None, **changes: Any) ->
         view = dataclasses.replace(view, rows=view.columns, columns=view.rows)
     if problem := mixed_line(runs, view.rows, view.columns):
         raise UsageError(problem)
-    if widths_differ(runs) and WIDTH not in (view.rows, view.columns):
+    if widths_differ(runs) and WIDTH not in (*parts_of(view.rows), *parts_of(view.columns)):
         view = dataclasses.replace(view, show=(*view.show, WIDTH))
     return _Maker(runs, view).make(transposed)
 

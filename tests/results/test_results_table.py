@@ -267,6 +267,22 @@ def test_rows_by_number_stand_in_order_of_size(tmp_path):
     assert [row.name for row in table_of(tmp_path, rows="model.features").rows] == ["64", "256", "1024"]
 
 
+def test_several_keys_are_one(tmp_path):
+    for name in ("sgd", "adam"):
+        for rate in (0.1, 0.01):
+            config = make_config(arch="gru", data="sst2", learning_rate=rate, optimizer__name=name)
+            choices = {"arch": "gru", "data": "sst2", "optimizer": name}
+            write_run(tmp_path, run_id=f"{name}-{rate}", config=config, choices=choices)
+    by_both = ["adam, 0.01", "adam, 0.1", "sgd, 0.01", "sgd, 0.1"]
+    assert [row.name for row in table_of(tmp_path, rows="optimizer,learning_rate").rows] == by_both
+    across = table_of(tmp_path, rows="arch", columns="optimizer, learning_rate")
+    assert [line.name for line in across.lines] == by_both
+    with pytest.raises(UsageError, match="no run has the key of --rows optimizer,learning_rat; did you mean learning_"):
+        table_of(tmp_path, rows="optimizer,learning_rat")
+    with pytest.raises(UsageError, match=r"differ in optimizer \(adam, sgd"):
+        table_of(tmp_path, rows="arch,learning_rate")
+
+
 def test_a_hundred_runs_need_neither_jax_nor_matplotlib(tmp_path):
     for number in range(100):
         data = ("sst2", "ett", "multi30k")[number % 3]
