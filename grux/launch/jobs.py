@@ -86,7 +86,7 @@ def read_command_line(overrides: Sequence[str], *, config_dir: str | None = None
     if EXPERIMENT in grid:
         if not is_sweep:
             raise UsageError(
-                f"{experiment[-1]} is a list of experiments and no single run; add -m, or name one of them."
+                f"{experiment[-1]} is a list of experiments and no single run; add -m, or name one."
             )
         words = [o for o in words if o not in experiment]
     grid = grid if is_sweep else {}
