@@ -108,6 +108,10 @@ def test_a_run_without_matching_says_so(tmp_path: Path):
         (["match=parameters"], "match=parameters needs to know how much; add a number, like budget=100000."),
         (["match=params", "budget=1"], "match='params' must be one of parameters"),
         (["match=flops", "budget=1", "match_rule=chung"], "is no rule for match=flops; choose one of training,"),
+        (
+            ["match=step_time", "budget=9", "mesh.data=2", "mesh.hosts=2"],
+            "match=step_time is measured in one process, and mesh.hosts=2 are asked for",
+        ),
         (["match=state", "budget=9", "match_rule=all"], "is no rule for match=state; leave match_rule out"),
         (["match=state", "budget=-3"], "budget=-3 must be a number > 0"),
         (["match=state", "budget=3", "model.features=4"], "model.features=4 is what match=state solves"),

@@ -51,7 +51,10 @@ class Page:
 
 
 def ruled_table(heads: Sequence[Any], *, labels: int, styled: bool) -> Any:
-    """An empty rich table ruled like a printed one: `labels` columns set left, numbers right."""
+    """An empty rich table ruled like a printed one: `labels` columns set left, numbers right.
+
+    Where it is too wide, labels go on in a second line before a number is cut.
+    """
     from rich import box
     from rich.table import Table
 
@@ -63,5 +66,8 @@ def ruled_table(heads: Sequence[Any], *, labels: int, styled: bool) -> Any:
         header_style="bold" if styled else "",
     )
     for column, head in enumerate(heads):
-        table.add_column(head, justify="left" if column < labels else "right", no_wrap=True, overflow="ellipsis")
+        if column < labels:
+            table.add_column(head, justify="left", overflow="fold")
+        else:
+            table.add_column(head, justify="right", no_wrap=True, overflow="ellipsis")
     return table
