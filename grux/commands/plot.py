@@ -12,6 +12,7 @@ EXAMPLES = """\
   grux plot experiment=quickstart --kind final --to figures
   grux plot data=sst2 --metric accuracy
   grux plot group=width --kind pareto --against flops
+  grux plot --kind profile --aggregate elman:gru    all data sets on one scale: elman is 0 and GRU is 1
   grux plot arch=gru --rows model.features      a line for each width
 
 Kinds:
@@ -23,8 +24,9 @@ def run(arguments: Sequence[str]) -> int:
     made = parser("plot", "Figures of runs: learning curves, final scores, cost, memory.", EXAMPLES)
     made.add_argument("--kind", default="curves", choices=list(KINDS), help="which figure (default: %(default)s)")
     made.add_argument("--against", metavar="COST", help="pareto: parameters, flops or seconds (default: parameters)")
+    made.add_argument("--aggregate", metavar="ZERO:ONE", help="profile: what is 0 and 1 on each data set")
     made.add_argument("--metric", help="default: the primary metric; for curves the one that chose the best step")
-    made.add_argument("--split", help="final, pareto: another split than test")
+    made.add_argument("--split", help="final, pareto, profile: another split than test")
     made.add_argument("--rows", default="arch", metavar="KEY", help="a colour for each value (default: %(default)s)")
     made.add_argument("--columns", default="data", metavar="KEY", help="a panel for each (default: %(default)s)")
     made.add_argument("--to", default="plots", metavar="FOLDER", help="where pictures go (default: %(default)s)")
@@ -42,6 +44,7 @@ def run(arguments: Sequence[str]) -> int:
         metric=given.metric,
         split=given.split,
         against=given.against,
+        aggregate=given.aggregate,
     )
     for sentence in figure.left_out:
         print(f"grux: left out: {sentence}", file=sys.stderr)

@@ -89,8 +89,8 @@ def _check_match(config: dict[str, Any]) -> None:
         raise UsageError(f"match={by} needs to know how much; add a number, like budget=100000.")
     if by == "step_time" and (hosts := config["mesh"]["hosts"]) > 1:
         raise UsageError(
-            f"match=step_time is measured in one process, and mesh.hosts={hosts} are asked for; match by flops, or give "
-            "model.features."
+            f"match=step_time is measured in one process, and mesh.hosts={hosts} are asked for; match by flops, or "
+            "give model.features."
         )
     if by is not None and rule not in (None, *MATCH_RULES[by]):
         known = f"choose one of {', '.join(MATCH_RULES[by])}" if len(MATCH_RULES[by]) > 1 else "leave match_rule out"

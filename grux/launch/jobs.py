@@ -85,9 +85,7 @@ def read_command_line(overrides: Sequence[str], *, config_dir: str | None = None
         raise UsageError(f"{ours[0]} says how a sweep is run, and this is one run; add -m, or leave it out.")
     if EXPERIMENT in grid:
         if not is_sweep:
-            raise UsageError(
-                f"{experiment[-1]} is a list of experiments and no single run; add -m, or name one."
-            )
+            raise UsageError(f"{experiment[-1]} is a list of experiments and no single run; add -m, or name one.")
         words = [o for o in words if o not in experiment]
     grid = grid if is_sweep else {}
     return CommandLine(tuple(words), is_sweep, grid, tuple(ours), plugins, config_dir)

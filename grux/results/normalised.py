@@ -11,7 +11,18 @@ from grux.results.suite import Aggregate, aggregate
 def aggregated(
     rows: Sequence[Row], lines: Sequence[Line], zero: str, one: str, reference: str | None, notes: Notes
 ) -> dict[str, Aggregate]:
-    """Each trained row that has scores on every line, in scores of which 0 is `zero` and 1 is `one`.
+    """Each row that `normalised` has, over all data sets."""
+    scores, left_out = normalised(rows, lines, zero, one)
+    for sentence in left_out:
+        notes.letter(sentence)
+    other = scores.get(reference) if reference else None
+    return {name: aggregate(own, other if name != reference else None) for name, own in scores.items()}
+
+
+def normalised(
+    rows: Sequence[Row], lines: Sequence[Line], zero: str, one: str
+) -> tuple[dict[str, list[list[float]]], list[str]]:
+    """(scores of each trained row that has some on every line, of which 0 is `zero` and 1 is `one`; what lacks scores).
 
     Each of the two is a row, whose mean is taken on each line, or a number in the unit of the table. Raises UsageError
     where one of them has no score, or `one` is not better than `zero`.
@@ -26,22 +37,23 @@ def aggregated(
                 f"({unit.number(low)}), so there is no scale from 0 to 1; choose other bounds."
             )
     scores: dict[str, list[list[float]]] = {}
+    left_out: list[str] = []
     for row in rows:
         if row.baseline:
             continue
         lacking = [line.name for line, cell in zip(lines, row.cells, strict=True) if not cell.scores]
         if lacking:
-            notes.letter(f"{row.name} is not in the table over all data sets: it has no score on {', '.join(lacking)}")
+            where = ", ".join(lacking)
+            left_out.append(f"{row.name} is not in the table over all data sets: it has no score on {where}")
             continue
         partial = [line.name for line, cell in zip(lines, row.cells, strict=True) if cell.state != "done"]
         if partial:
-            notes.letter(f"{row.name} over all data sets: some of its seeds on {', '.join(partial)} are missing")
+            left_out.append(f"{row.name} over all data sets: some of its seeds on {', '.join(partial)} are missing")
         scores[row.name] = [
             [(score - low) / (high - low) for score in cell.scores.values()]
             for cell, (low, high) in zip(row.cells, bounds, strict=True)
         ]
-    other = scores.get(reference) if reference else None
-    return {name: aggregate(own, other if name != reference else None) for name, own in scores.items()}
+    return scores, left_out
 
 
 def _bound(name: str, rows: Sequence[Row], lines: Sequence[Line], at: int) -> float:

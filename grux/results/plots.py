@@ -9,6 +9,7 @@ from grux.results.figure import Figure
 from grux.results.final import final_scores
 from grux.results.pareto import COSTS, pareto
 from grux.results.probes import gradient_by_lag, score_by_length
+from grux.results.profiles import performance_profile
 from grux.results.record import Run
 
 KINDS = {
@@ -17,6 +18,7 @@ KINDS = {
     "pareto": "score against --against parameters, flops or seconds, with the Pareto front",
     "lag": "gradient norm of the last state against the lag of the input",
     "length": "test score by length of the input",
+    "profile": "share of runs above every score, all data sets on the scale of --aggregate ZERO:ONE",
 }
 _DRAWN = {
     "curves": (learning_curves, ("metric",)),
@@ -24,13 +26,14 @@ _DRAWN = {
     "pareto": (pareto, ("metric", "split", "against")),
     "lag": (gradient_by_lag, ()),
     "length": (score_by_length, ("metric",)),
+    "profile": (performance_profile, ("metric", "split", "aggregate")),
 }
 
 
 def make_figure(
     kind: str, runs: Sequence[Run], *, rows: str = "arch", columns: str = "data", **options: str | None
 ) -> Figure:
-    """One of `KINDS`. Options are `metric`, `split` and `against`; None stands for the default of the kind.
+    """One of `KINDS`. Options are `metric`, `split`, `against`, `aggregate`; None stands for the kind's own.
 
     Raises UsageError for an unknown kind, an option that the kind does not have, and where there is nothing to draw.
     """

@@ -21,6 +21,7 @@ SHOWN = (
     ("pareto", "seconds"),
     ("lag", None),
     ("length", None),
+    ("profile", None),
 )
 DASHES = {"-": None, "--": "7 4", "-.": "8 3 2 3", ":": "2 3"}
 
@@ -33,9 +34,12 @@ def figures(runs: Sequence[Run], view: View) -> tuple[list[Markup], list[str]]:
         return [], [str(error)]
     made: list[Figure] = []
     notes: list[str] = []
+    scored = {"metric": view.metric, "split": view.split}
+    given = {"final": scored, "length": {"metric": view.metric}, "profile": scored | {"aggregate": view.aggregate}}
     for kind, against in SHOWN:
-        given = {"final": {"metric": view.metric, "split": view.split}, "length": {"metric": view.metric}}
-        options = given["final"] | {"against": against} if kind == "pareto" else given.get(kind, {})
+        if kind == "profile" and view.aggregate is None:
+            continue
+        options = scored | {"against": against} if kind == "pareto" else given.get(kind, {})
         try:
             figure = make_figure(kind, runs, rows=view.rows, columns=view.columns, **options)
         except UsageError as error:

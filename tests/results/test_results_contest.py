@@ -8,6 +8,8 @@ from fake_runs import make_config, make_record, write_run
 from scipy import stats
 
 from grux.errors import UsageError
+from grux.results.palette import styles_of
+from grux.results.plots import make_figure
 from grux.results.record import find_runs
 from grux.results.render import FORMATS, render
 from grux.results.table import make_table
@@ -157,6 +159,31 @@ def test_all_data_sets_in_one_number(tmp_path):
     assert "mgu is not in the table over all data sets: it has no score on ett" in text
     for format in FORMATS:
         assert "IQM" in render(table, format) or format == "csv"
+
+
+def test_the_performance_profile_is_the_share_of_runs_above_each_score(tmp_path):
+    from matplotlib.figure import Figure
+
+    scores = {"elman": shifted(-0.04), "gru": BEST}
+    for arch, values in scores.items():
+        write_run(tmp_path, arch=arch, scores=values)
+        write_run(tmp_path, arch=arch, data="ett", scores=[1 - value for value in values])
+    write_run(tmp_path, arch="mgu", scores=BEST)
+    runs = find_runs([tmp_path])
+    figure = make_figure("profile", runs, aggregate="elman:gru")
+    (panel,) = figure.panels
+    assert panel.names == ("elman", "gru") and figure.left_out[0].startswith("mgu is not in the table")
+    axes = Figure().add_subplot()
+    panel.draw(axes, styles_of(panel.names))
+    low = sum(scores["elman"]) / 5
+    span = sum(BEST) / 5 - low
+    for line, values in zip(axes.get_lines(), scores.values(), strict=True):
+        for above, share in zip(line.get_xdata(), line.get_ydata(), strict=True):
+            assert share == pytest.approx(sum((value - low) / span > above for value in values) / 5)
+    with pytest.raises(UsageError, match="like --aggregate elman:gru"):
+        make_figure("profile", runs)
+    with pytest.raises(UsageError, match="--kind final takes no --aggregate"):
+        make_figure("final", runs, aggregate="elman:gru")
 
 
 @pytest.mark.parametrize(
