@@ -95,7 +95,8 @@ def run_together(program: Program, *, title: str) -> list[dict[str, Any] | Diver
                 place.failure = outcome
             else:
                 write_json(place.path / "result.json", outcome)
-    if any_of(bool(stop)):
+    lost = not program.values and isinstance(outcomes[0], Diverged)  # the caller says that
+    if any_of(bool(stop)) and not lost:
         raise Interrupted("Stopped after this run was finished; start the same command again to go on with the rest.")
     return outcomes
 

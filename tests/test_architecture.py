@@ -46,7 +46,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "models": (*GROUND, "shapes", "rates", "cells", "engine", "layers"),
     "interop": (*GROUND, "shapes", "cells", "engine", "layers"),
     # Of data and tasks the trainer knows the contracts, never a data set or a task.
-    "training": (*GROUND, "shapes", "rates", "data.base", "data.batching", "tasks.base", "results.record"),
+    "training": (
+        *(*GROUND, "shapes", "rates", "data.base", "data.batching", "tasks.base", "results.record"),
+        "engine.division",
+    ),
     # What a model costs: its layers, on the shapes of some data, under the loss of some task.
     "counting": (*GROUND, "shapes", "cells", "layers", "data.base", "tasks.base", "training.flops"),
     "config": (*GROUND, "shapes", "cells", "data", "tasks", "results", "engine", "layers", "models", "training"),

@@ -161,6 +161,11 @@ def check_nodes(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
             f"arch.strategy=native computes in float32 and model.dtype={dtype} was asked for; "
             "choose arch.strategy=gated."
         )
+    if config["arch"].get("strategy") == "native" and (devices := config["mesh"]["data"]) > 1:
+        raise UsageError(
+            f"arch.strategy=native takes whole batches and mesh.data={devices} divides them; choose "
+            "arch.strategy=gated or auto."
+        )
     if config["seconds"] is not None:
         _check_open_end(config, plugins)
 

@@ -15,6 +15,7 @@ from grux.cells.base import Carry, Cell, GatedCell
 from grux.cells.elman import ElmanCell
 from grux.cells.gru import GRUCell
 from grux.cells.lstm import LSTMCell
+from grux.engine.division import is_divided
 from grux.engine.kernels.build import kernels
 from grux.provenance import available_cores
 from grux.shapes import Array, Bool, Float
@@ -38,6 +39,8 @@ def why_not_native(cell: Cell, values: list[Array]) -> str | None:
         return f"its kernels are for float32 and this is {' and '.join(sorted(types - {'float32'}))}."
     if jax.default_backend() != "cpu":
         return f"its kernels are for the CPU and this is {jax.default_backend()}."
+    if is_divided():
+        return "its kernels take whole batches and here each is divided over devices."
     return None
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from grux.engine.division import divided
 from grux.errors import UsageError
 from grux.provenance import available_cores
 from grux.training import mesh
@@ -107,7 +108,8 @@ class SeedAxis:
         if self.data is None:
             return jax.jit(function, donate_argnums=donate).lower(*args).compile()
         whole = mesh.whole(self.data)  # so that results fit the next call's arguments
-        return jax.jit(function, donate_argnums=donate, out_shardings=whole).lower(*args).compile()
+        with divided():
+            return jax.jit(function, donate_argnums=donate, out_shardings=whole).lower(*args).compile()
 
 
 def seed_axis(count: int, strategy: SeedStrategy = "auto", data: jax.sharding.Mesh | None = None) -> SeedAxis:

@@ -14,6 +14,7 @@ import pytest
 from small_runs import SMALL, leaves, lines, parts, train
 
 import grux.run
+from grux.config.check import check_nodes
 from grux.data.batching import epoch_plan
 from grux.errors import Interrupted, UsageError
 from grux.launch.jobs import prepare
@@ -55,13 +56,11 @@ def test_two_devices_are_one(small, alone, strategy: str, accumulate: int):
         np.testing.assert_allclose(got, expected, rtol=2e-4, atol=2e-5)
     places = [leaf.sharding for leaf in jax.tree.leaves(results)]
     assert all(place.is_fully_replicated and len(place.device_set) == 2 for place in places)
-    # The work is divided: products over half of the rows, and sums over devices.
+    # The work is divided: half of the rows at each step [T, (S,) B, H], sums over devices, no batch is gathered again.
     text = program.as_text()
     rows = 8 // accumulate // 2
-    assert "all-reduce" in text and "num_partitions=2" in text
-    assert {f"f32[{rows},6,", f"f32[6,{rows},"} & set(re.findall(r"f32\[\d+,\d+,", text)), sorted(
-        set(re.findall(r"f32\[[\d,]+\]", text))
-    )
+    assert "all-reduce" in text and "num_partitions=2" in text and "all-gather" not in text
+    assert re.search(rf"f32\[8,(?:2,)?{rows},8\]", text) and not re.search(rf"f32\[8,(?:2,)?{2 * rows},8\]", text)
 
 
 def test_devices_are_used_once():
@@ -95,6 +94,12 @@ def test_a_mesh_that_cannot_be_is_refused(overrides: list[str], words: str):
     with pytest.raises(UsageError) as caught:
         prepare(overrides)
     assert words in str(caught.value)
+
+
+def test_a_kernel_is_not_asked_for_parts_of_batches():
+    config = prepare(["mesh.data=2", "arch.strategy=native"]).config
+    with pytest.raises(UsageError, match=r"arch\.strategy=native takes whole batches and mesh\.data=2 divides them"):
+        check_nodes(config)
 
 
 def test_a_mesh_is_no_other_run():
