@@ -12,7 +12,7 @@ from grux.results.figure import Figure, Panel
 from grux.results.palette import Style
 from grux.results.record import Run, read_metrics
 from grux.results.schema import as_number
-from grux.results.select import differences, grouped, latest
+from grux.results.select import differences, grouped, latest, titled
 from grux.results.statistics import summarise
 from grux.results.units import Unit, direction
 
@@ -49,7 +49,7 @@ def learning_curves(
     return Figure(
         stem="learning_curves" + (re.sub(r"\W+", "_", f"_{metric}") if metric else ""),
         title="Learning curves",
-        panels=tuple(_panel(name, unit, curves) for name, (unit, curves) in panels.items()),
+        panels=tuple(_panel(titled(columns, name), unit, curves) for name, (unit, curves) in panels.items()),
         caption=_caption([curve for _, curves in panels.values() for curve in curves]),
         left_out=tuple(left_out),
     )

@@ -11,6 +11,7 @@ from grux.results.palette import MARKERS, Style
 from grux.results.placing import alike, metric_of, placed, scores_of, unit_of
 from grux.results.record import Run
 from grux.results.schema import as_number
+from grux.results.select import titled
 from grux.results.statistics import summarise
 from grux.results.units import Unit
 
@@ -42,7 +43,7 @@ def final_scores(
         known = {standing.name for standing in standings}
         left_out += [f"{name} on {column}: no {split} {unit.metric}" for name in by_name if name not in known]
         if standings:
-            panels.append(_panel(column, unit, standings, _baselines(records, unit)))
+            panels.append(_panel(titled(columns, column), unit, standings, _baselines(records, unit)))
     if not panels:
         raise UsageError(
             f"no finished run has a score {metric or ''} on the split {split}".replace("  ", " ") + "; train first."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from grux.results.contents import Cell, Line, Row, Table
 from grux.results.paired import TEST
+from grux.results.select import titled
 
 LONGEST_NAME = 48
 
@@ -50,12 +51,13 @@ def make_grid(table: Table) -> Grid:
     body = [[Item(printable(row.name), quiet=row.baseline)] for row in table.rows]
     for at, line in enumerate(table.lines):
         cells = [row.cells[at] for row in table.rows]
-        head.append(Item(printable(line.name)))
+        name = printable(line.name if table.transposed else titled(table.columns_key, line.name))
+        head.append(Item(name))
         units.append(Item(line.unit.label))
         for items, row, cell in zip(body, table.rows, cells, strict=True):
             items.append(_item(row, cell, line, most))
         if any(cell.reported for cell in cells):
-            head.append(Item(printable(line.name)))
+            head.append(Item(name))
             units.append(Item("reported"))
             for items, cell in zip(body, cells, strict=True):
                 items.append(_reported(cell, line))

@@ -11,6 +11,7 @@ from grux.results.palette import MARKERS, Style
 from grux.results.placing import by_config, metric_of, placed, scores_of, unit_of
 from grux.results.record import Run
 from grux.results.schema import as_number
+from grux.results.select import titled
 from grux.results.statistics import summarise
 from grux.results.units import Unit, short_count
 
@@ -49,7 +50,7 @@ def pareto(
         unit, points, without = points_of(by_name, metric, split, against)
         left_out += without
         if points:
-            panels.append(_panel(column, unit, points, COSTS[against]))
+            panels.append(_panel(titled(columns, column), unit, points, COSTS[against]))
     if not panels:
         raise UsageError(f"no finished run has both a score on the split {split} and its {against}; train first.")
     caption = (

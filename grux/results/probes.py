@@ -14,6 +14,7 @@ from grux.results.palette import MARKERS, Style
 from grux.results.placing import alike, metric_of, placed
 from grux.results.record import Run
 from grux.results.schema import as_number
+from grux.results.select import titled
 from grux.results.statistics import Summary, summarise
 from grux.results.units import Unit, direction
 
@@ -33,7 +34,7 @@ def gradient_by_lag(runs: Sequence[Run], *, rows: str = "arch", columns: str = "
             left_out += [] if found else [f"{run.run_id}: no gradient_by_lag in its record" for run in group]
             lines |= {name: found} if found else {}
         if lines:
-            panels.append(_lag_panel(column, lines))
+            panels.append(_lag_panel(titled(columns, column), lines))
     if not panels:
         raise UsageError("no run has gradient norms by lag in its record; train again with this version of grux.")
     caption = (
@@ -78,7 +79,7 @@ def score_by_length(
                 continue
             lines[name] = found
         if lines and first:
-            panels.append(_length_panel(column, unit, first, lines))
+            panels.append(_length_panel(titled(columns, column), unit, first, lines))
     if not panels:
         what = f"test {metric} by length" if metric else "scores by length"
         raise UsageError(f"no run has {what} in its record; forecasts have none, old records neither.")

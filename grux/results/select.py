@@ -57,6 +57,12 @@ def parts_of(key: str) -> list[str]:
     return [part.strip() for part in key.split(",")]
 
 
+def titled(key: str, value: str) -> str:
+    """A value where its key does not stand beside it: "gru" says what it is, and 0.5 becomes "dropout=0.5"."""
+    pairs = zip(parts_of(key), value.split(_BETWEEN), strict=False) if "," in key else [(key, value)]
+    return _BETWEEN.join(v if "." not in k and natural(v)[0][0] else f"{k.split('.')[-1]}={v}" for k, v in pairs)
+
+
 def as_text(value: object) -> str:
     """A config value as one would type it on the command line."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)

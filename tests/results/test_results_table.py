@@ -14,7 +14,7 @@ from scipy import stats
 from grux.errors import UsageError
 from grux.results.record import find_runs
 from grux.results.render import render
-from grux.results.select import latest, matching
+from grux.results.select import latest, matching, titled
 from grux.results.table import make_table
 
 
@@ -277,6 +277,8 @@ def test_several_keys_are_one(tmp_path):
     assert [row.name for row in table_of(tmp_path, rows="optimizer,learning_rate").rows] == by_both
     across = table_of(tmp_path, rows="arch", columns="optimizer, learning_rate")
     assert [line.name for line in across.lines] == by_both
+    assert "adam, learning_rate=0.01" in render(across) and "learning_rate=arch" not in render(across)
+    assert titled("arch", "gru") == "gru" and titled("model.dropout", "0.5") == "dropout=0.5"
     with pytest.raises(UsageError, match="no run has the key of --rows optimizer,learning_rat; did you mean learning_"):
         table_of(tmp_path, rows="optimizer,learning_rat")
     with pytest.raises(UsageError, match=r"differ in optimizer \(adam, sgd"):
