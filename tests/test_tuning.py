@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -197,6 +198,43 @@ def test_more_trials_go_on_and_a_better_result_takes_the_place_of_the_old(runner
     assert main(["table", "--format", "csv"]) == 0
     assert tune("arch=elman", "trials=4") == 2
     assert "has 8 trials; ask for as many or more" in capsys.readouterr().err
+
+
+def results_of(group: str = "tuned") -> set[str]:
+    return {path.name for path in Path("runs", group).iterdir()}
+
+
+def test_results_on_other_seeds_stay_until_better_values_are_found(runner: Runner, capsys):
+    for seeds in ("seeds=1", "seeds=2", "seeds=1", "seeds=2"):
+        assert tune("arch=elman", "trials=1", seeds) == 0
+    one, two = (job.folder for job in runner.results())  # each was trained once
+    assert results_of() == {one.name, two.name} and "better values" not in capsys.readouterr().out
+    assert tune("arch=elman", "trials=8", "seeds=2") == 0
+    assert capsys.readouterr().out.count("better values were found") == 1
+    aside = Path("runs/tuned-search/study/elman/superseded")
+    assert {path.name for path in aside.iterdir()} == {one.name, two.name}
+    assert results_of() == {runner.results()[-1].folder.name}
+
+
+def test_a_result_that_was_set_aside_is_wanted_again(runner: Runner):
+    """The run of the better values is lost, so those of before are the best again, and then are not."""
+    assert tune("arch=elman", "trials=1") == 0
+    (first,) = runner.results()
+    assert tune("arch=elman", "trials=8") == 0
+    better = runner.trials()
+    runner.end = lambda job: Diverged("NaN")
+    for job in better[1:]:
+        shutil.rmtree(job.folder)
+    runner.started.clear()
+    assert tune("arch=elman", "trials=8") == 0
+    assert not runner.results() and results_of() == {first.folder.name}
+    runner.end = lambda job: None
+    for job in better[1:]:
+        shutil.rmtree(job.folder)
+    shutil.copytree(first.folder, f"runs/tuned-search/study/elman/superseded/{first.folder.name}")
+    assert tune("arch=elman", "trials=8") == 0 and not runner.results()
+    aside = {path.name for path in Path("runs/tuned-search/study/elman/superseded").iterdir()}
+    assert aside == {first.folder.name, f"{first.folder.name}-2"}
 
 
 def test_another_contestant_joins_with_the_same_draws(runner: Runner):
