@@ -280,6 +280,9 @@ def test_two_searches_do_not_share_a_group(runner: Runner, capsys, words: list[s
         (["match=parameters", "budget=3000", "search.model.features=int(4,8)"], "is what match=parameters solves"),
         (["arch=gru,gru"], "a contestant is named twice"),
         (["seeds=2,3"], "seeds differs between the contestants"),
+        (["data.train=60,61"], "data differs between the contestants (data.train=60, data.train=61), whose scores"),
+        (["task.selection=loss,accuracy"], "tune one task at a time, each under a group=NAME of its own"),
+        (["mesh.data=2", "mesh.hosts=2"], "mesh.hosts=2 processes are each started with the command of one run"),
         (["role=result"], "role=result is not for grux tune"),
         (["run_dir=here"], "run_dir=here is not for grux tune"),
         (["hydra/launcher=basic"], "starts its trials on this machine"),
@@ -319,6 +322,14 @@ def test_contestants_that_differ_in_more_than_one_key(runner: Runner):
     names = [study.contestant for study in read_studies(Path("runs/tuned-search"))]
     assert sorted(names) == sorted(f"arch={a} optimizer={o}" for a in ("gru", "elman") for o in ("adam", "sgd"))
     assert len(runner.results()) == 4
+
+
+@pytest.mark.parametrize(
+    ("word", "names"), [("epochs=1,3", ["epochs=1", "epochs=3"]), ("optimizer=adam,sgd", ["adam", "sgd"])]
+)
+def test_contestants_are_named_by_what_tells_them_apart(runner: Runner, word: str, names: list[str]):
+    assert tune(word, "trials=1") == 0
+    assert [study.contestant for study in read_studies(Path("runs/tuned-search"))] == names
 
 
 def test_files_of_contestants_are_told_apart():

@@ -153,7 +153,7 @@ def _require_all_tried(plan: Plan, ends: Sequence[Outcome]) -> None:
 def _final(plan: Plan, contestant: Contestant) -> Job:
     """The job of a contestant's result, written down in its study file.
 
-    `final` names the runs of the best values, one for each choice of seeds, and of them the one that was asked for last.
+    `final` names the runs of the best values, one for each choice of seeds, and of these the one asked for last.
     """
     study = read_study(plan.folder, contestant.file)
     best = _best(plan, study)
