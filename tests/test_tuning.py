@@ -1,90 +1,33 @@
 """`grux tune`: equal searches, fresh seeds, nothing done twice, and no test score that a search could see."""
 
 import copy
-import json
 import math
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from small_runs import SMALL, train
+from small_runs import SMALL
+from stub_search import BEST, WORDS, Runner
 
 import grux.launch.jobs as jobs_module
 import grux.tuning.search as search_module
 from grux.cli import main
 from grux.config import compose as composed_by_hydra
 from grux.errors import Diverged, Interrupted
-from grux.folder import RunFolder
 from grux.launch.fence import DEPTH
 from grux.launch.jobs import Job
-from grux.launch.outcome import Outcome
-from grux.results.record import read_run, write_json
 from grux.results.space import parse_space
 from grux.results.trials import read_studies
-from grux.training.programs import Programs
 from grux.tuning.plan import FRESH, Contestant
 from grux.tuning.samplers import STARTUP, random, tpe
-
-WORDS = (*[word for word in SMALL if not word.startswith("tensorboard")], "group=tuned", "search.clip=null")
-
-BEST = {"gru": 1e-2, "lstm": 3e-3, "elman": 1e-3}
-"""The learning rate at which an arch is best, as the stand-in for the launcher has it."""
 
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-class Runner:
-    """Stands in for the launcher: a run is a record whose score is best at a learning rate of its arch."""
-
-    def __init__(self) -> None:
-        self.started: list[Job] = []
-        self.end: Callable[[Job], Exception | None] = lambda job: None
-
-    def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
-        return [self._one(job) for job in {job.folder: job for job in jobs}.values()]
-
-    def _one(self, job: Job) -> Outcome:
-        error = self.end(job)
-        if isinstance(error, Interrupted):
-            raise error
-        self.started.append(job)
-        try:
-            with RunFolder(job.folder, run_id=job.run_id, choices=job.choices):
-                if error:
-                    raise error
-        except Exception as ended:
-            return Outcome(job, "failed", getattr(ended, "exit_code", 1), str(ended), 0.0, 1)
-        write_json(job.folder / "result.json", self._record(job))
-        return Outcome(job, "done", 0, "", 0.0, 1)
-
-    def _record(self, job: Job) -> dict:
-        distance = math.log10(job.config["learning_rate"] / BEST[job.choices["arch"]])
-        scores = {"validation": {"accuracy": 0.9 - 0.1 * distance**2}}
-        if job.config["role"] == "result":
-            scores["test"] = {"accuracy": 0.5}
-        seeds = range(job.config["first_seed"], job.config["first_seed"] + job.config["seeds"])
-        return {
-            "format": 1,
-            "run_id": job.run_id,
-            "experiment": job.config["group"],
-            "choices": job.choices,
-            "config": job.config,
-            "metric": {"primary": "accuracy", "higher_is_better": True},
-            "selection": {"metric": "accuracy", "split": "validation", "mode": "max", "rule": "best"},
-            "seeds": [{"seed": s, "status": "done", "steps": 9, "best_step": 8, "scores": scores} for s in seeds],
-        }
-
-    def trials(self) -> list[Job]:
-        return [job for job in self.started if job.config["role"] == "search"]
-
-    def results(self) -> list[Job]:
-        return [job for job in self.started if job.config["role"] == "result"]
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +226,9 @@ def test_two_searches_do_not_share_a_group(runner: Runner, capsys, words: list[s
         (["data.train=60,61"], "data differs between the contestants (data.train=60, data.train=61), whose scores"),
         (["task.selection=loss,accuracy"], "tune one task at a time, each under a group=NAME of its own"),
         (["mesh.data=2", "mesh.hosts=2"], "mesh.hosts=2 processes are each started with the command of one run"),
+        (["sampler=tpe", "together=[learning_rate]"], "learn from those before are no one program; leave it out, or"),
+        (["together=[batch_size]"], "runs that differ in batch_size cannot be one program"),
+        (["launcher.jobs=2", "match=step_time", "budget=3", "arch=gru,lstm"], "launcher.jobs=2 shares the machine out"),
         (["role=result"], "role=result is not for grux tune"),
         (["run_dir=here"], "run_dir=here is not for grux tune"),
         (["hydra/launcher=basic"], "starts its trials on this machine"),
@@ -338,6 +284,12 @@ def test_files_of_contestants_are_told_apart():
     assert len(set(files)) == len(files) and files[0] == "gru" and all("/" not in file for file in files)
 
 
+def test_a_search_inside_a_job_is_refused(runner: Runner, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(DEPTH, "1")
+    assert tune("arch=gru", "trials=1") == 2 and not runner.started
+    assert "started as a job of a sweep" in capsys.readouterr().err
+
+
 # Samplers
 
 SPACE = parse_space({"rate": "log(1e-4, 1)", "width": "logint(2, 512)", "clip": "choice(1, 5, null)"})
@@ -384,43 +336,3 @@ def test_tpe_without_optuna_is_a_sentence(runner: Runner, capsys, monkeypatch: p
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert tune("arch=gru", "trials=2", "sampler=tpe") == 2
     assert 'pip install "grux[tune]"' in capsys.readouterr().err and not runner.started
-
-
-# Real runs
-
-
-def test_a_run_of_a_search_never_sees_a_test_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    seen, evaluate = [], Programs.evaluate
-
-    def watched(self, params, split, batch_size):
-        seen.append(split)
-        return evaluate(self, params, split, batch_size)
-
-    monkeypatch.setattr(Programs, "evaluate", watched)
-    record = train("role=search", "steps=4", folder=tmp_path / "run")
-    assert len({id(split) for split in seen}) == 1
-    assert [set(row["scores"]) for row in record["seeds"]] == [{"validation"}]
-    assert read_run(tmp_path / "run").state == "done"
-    assert record["run_id"] != train("steps=4", folder=tmp_path / "other")["run_id"]
-
-
-def test_a_whole_search_with_processes(place: Path, capsys):
-    """As a user starts it: two trials and the result, each a process of its own."""
-    words = ["arch=elman", "trials=1", "seeds=2", "epochs=2", "tensorboard=false", "progress=none", "launcher.jobs=1"]
-    assert main(["tune", *WORDS, "search.model.dropout=null", *words]) == 0
-    out = capsys.readouterr().out
-    (study,) = read_studies(Path("runs/tuned-search"))
-    (trial,) = study.trials
-    assert trial.state == "done" and trial.run.record is not None
-    assert [row["seed"] for row in trial.run.record["seeds"]] == [FRESH]
-    assert set(trial.run.record["seeds"][0]["scores"]) == {"validation"}
-    (final,) = Path("runs/tuned").iterdir()
-    record = json.loads((final / "result.json").read_text())
-    assert [row["seed"] for row in record["seeds"]] == [0, 1] and "test" in record["seeds"][0]["scores"]
-    assert record["config"]["learning_rate"] == trial.values["learning_rate"] and "result" in out
-
-
-def test_a_search_inside_a_job_is_refused(runner: Runner, capsys, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(DEPTH, "1")
-    assert tune("arch=gru", "trials=1") == 2 and not runner.started
-    assert "started as a job of a sweep" in capsys.readouterr().err

@@ -24,13 +24,13 @@ from grux.config.values import check_value
 from grux.errors import GruxError, UsageError
 from grux.launch.jobs import Job, jobs_of
 from grux.launch.local import launch
-from grux.launch.outcome import Outcome, not_started, outcome_in_folder
+from grux.launch.outcome import Outcome, outcome_in_folder
 from grux.launch.overview import Overview, make_overview
 from grux.launch.remote import follow
 from grux.launch.search import Search, summary
 from grux.launch.settings import settings_here, settings_of
 from grux.launch.sweep import NotDone, Task, described, higher_is_better, objective, require_all_done
-from grux.launch.together import train_all
+from grux.launch.together import start_all
 from grux.together import programs
 
 PACKAGE = "hydra_plugins.grux"
@@ -179,14 +179,7 @@ class Grid(OwnSweeper):
                 "process of the command; leave out hydra/launcher, or give together=[]."
             )
         if isinstance(self._launcher, OwnLauncher):
-            shared = {plan.folder for program in joint for plan in program.waiting}
-            alone = [job for job in jobs if job.folder not in shared]
-            # Before this process takes devices: it keeps what it has taken of their memory.
-            outcomes = self._launcher.start(alone) if alone else []
-            if any(outcome.state == "interrupted" for outcome in outcomes):
-                outcomes += [not_started(job) for job in jobs if job.folder in shared]
-            else:
-                outcomes += train_all(joint, jobs)
+            outcomes = start_all(jobs, joint, self._launcher.start)
         else:
             # What they return differs from one to the next, and is lost with a worker that dies: the folders tell.
             self._launcher.launch(list(unique.values()), initial_job_idx=0)
@@ -214,6 +207,11 @@ class Optuna(OwnSweeper):
             (job,) = self._task.jobs([words])
             if job.config["run_dir"] is not None:
                 raise UsageError("run_dir is the folder of one run; a search has many: use runs=FOLDER or group=NAME.")
+            if job.config["together"]:
+                raise UsageError(
+                    f"together=[{','.join(job.config['together'])}]: the trials of grux_optuna are trained each by "
+                    "itself; leave it out, or search at random with `grux tune`."
+                )
             return job, higher_is_better(job)
 
         def run(batch: list[list[str]]) -> list[float | None]:

@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from grux.config.axes import value_at
@@ -32,6 +32,19 @@ def train_together(program: Program, *, title: str) -> list[GruxError]:
             values = " ".join(f"{key}={value_at(plan.config, key)}" for key in program.values)
             print(closing_line(f"{title} {values}", outcome, plan.folder), flush=True)
     return errors
+
+
+def start_all(
+    jobs: Sequence[Job], joint: Sequence[Program], start: Callable[[Sequence[Job]], list[Outcome]]
+) -> list[Outcome]:
+    """Run the jobs that are no part of the programs by `start`, then train the programs here."""
+    shared = {plan.folder for program in joint for plan in program.waiting}
+    alone = [job for job in jobs if job.folder not in shared]
+    # Before this process takes devices: it keeps what it has taken of their memory.
+    outcomes = start(alone) if alone else []
+    if any(outcome.state == "interrupted" for outcome in outcomes):
+        return outcomes + [not_started(job) for job in jobs if job.folder in shared]
+    return outcomes + train_all(joint, jobs)
 
 
 def train_all(programs: Sequence[Program], jobs: Sequence[Job]) -> list[Outcome]:

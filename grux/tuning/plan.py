@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from grux.arguments import PositiveInt
+from grux.config.axes import check_together
 from grux.config.check import check_nodes, check_pair
 from grux.config.complaints import nearest
 from grux.config.compose import configs_folder
@@ -115,6 +116,7 @@ class Plan:
                     job = self.trial(contestant, values)
                     check_nodes(job.config, self.line.plugins)
                     check_pair(job.config, self.line.plugins)
+                    check_together(job.config, self.line.plugins)
 
 
 def plan_of(line: CommandLine, own: Sequence[str]) -> Plan:
@@ -150,6 +152,11 @@ def plan_of(line: CommandLine, own: Sequence[str]) -> Plan:
                 f"{key} at a time, each under a group=NAME of its own."
             )
     refuse_several_processes(bases)
+    if search.sampler != "random" and (joined := next((base.config["together"] for base in bases), [])):
+        raise UsageError(
+            f"together=[{','.join(joined)}]: trials that learn from those before are no one program; leave it out, or "
+            "give sampler=random."
+        )
     settings_here([base.config for base in bases])
     if bases[0].config["seeds"] > FRESH or bases[0].config["first_seed"] + FRESH + search.seeds > 2**31:
         raise UsageError(

@@ -16,8 +16,10 @@ from grux.launch.outcome import Outcome
 from grux.launch.overview import make_overview
 from grux.launch.settings import settings_here
 from grux.launch.sweep import described
+from grux.launch.together import start_all
 from grux.results.record import read_run, write_json
 from grux.results.trials import STUDY, Study, Trial, outcome, read_study, read_trial, worst_score
+from grux.together import programs
 from grux.tuning.plan import Contestant, Incomplete, Plan
 from grux.tuning.samplers import SAMPLERS, History
 
@@ -59,16 +61,20 @@ def run_search(plan: Plan) -> None:
 def run_jobs(jobs: Sequence[Job]) -> list[Outcome]:
     """Run these jobs, each once however often it is named, and tell how each ended.
 
+    Trials that differ only in what `together` names are one program, trained in this process.
+
     The one place that knows how trials are run. Raises Interrupted where the user stopped them.
     """
     jobs = list({job.folder: job for job in jobs}.values())
     if not jobs:
         return []
-    ends = launch(
-        jobs,
-        settings_here([job.config for job in jobs]),
-        overview=make_overview(jobs[0].config["progress"], described),
-    )
+
+    def start(alone: Sequence[Job]) -> list[Outcome]:
+        settings = settings_here([job.config for job in alone])
+        return launch(alone, settings, overview=make_overview(alone[0].config["progress"], described))
+
+    joint = [program for program in programs([job for job in jobs if not job.done]) if program.values]
+    ends = start_all(jobs, joint, start)
     stopped = [end for end in ends if end.state in ("interrupted", "busy")]
     if stopped:
         raise Interrupted(f"{stopped[0].first_line or 'stopped'}; the same command goes on with the search.")

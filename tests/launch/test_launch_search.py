@@ -171,6 +171,12 @@ def test_a_search_of_which_nothing_has_a_score(capsys, monkeypatch, tmp_path):
     assert ": 1 trial, 1 failed, 0 diverged; none has a score" in out and err.count("\n") == 1
 
 
+def test_trials_of_optuna_are_no_one_program(capsys):
+    words = ["hydra/sweeper=grux_optuna", "arch=gru", "learning_rate=interval(0.1,0.9)", "together=[learning_rate]"]
+    assert main(["train", "-m", *words]) == 2
+    assert "together=[learning_rate]: the trials of grux_optuna are trained each by itself" in capsys.readouterr().err
+
+
 def test_runs_of_several_processes_are_no_sweep():
     with pytest.raises(UsageError, match=r"mesh\.hosts=2 processes are each started with the command of one run"):
         Task(None, ()).jobs([["mesh.data=2", "mesh.hosts=2"]])
