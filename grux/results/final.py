@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grux.errors import UsageError
-from grux.results.figure import INK, Figure, Panel, label
+from grux.results.figure import INK, Figure, Panel, label, labels
 from grux.results.palette import MARKERS, Style
 from grux.results.placing import alike, metric_of, placed, scores_of, unit_of
 from grux.results.record import Run
@@ -109,7 +109,7 @@ def _panel(title: str, unit: Unit, standings: list[Standing], baselines: dict[st
             lines = [f"{text} →" if side == "right" else f"← {text}" for text in texts]
             at = (1 if side == "right" else 0, 0.99)
             axes.annotate("\n".join(lines), at, horizontalalignment=side, verticalalignment="top", **EDGE)
-        axes.set_yticks(range(len(names)), [label(name) for name in names])
+        axes.set_yticks(range(len(names)), labels(names))
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.grid(False, axis="y")
 
