@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from grux.errors import UsageError
-from grux.results.comparable import refusal
+from grux.results.comparable import mixed_line, refusal
 from grux.results.figure import Figure, Panel
 from grux.results.palette import Style
 from grux.results.record import Run, read_metrics
 from grux.results.schema import as_number
-from grux.results.select import differences, grouped, latest, titled
+from grux.results.select import differences, grouped, latest, require_key, titled
 from grux.results.statistics import summarise
 from grux.results.units import Unit, direction
 
@@ -62,7 +62,13 @@ def curves_of(
     panels: dict[str, tuple[Unit, list[Curve]]] = {}
     measured: set[str] = set()
     left_out: list[str] = []
-    for column, at_column in grouped(latest(runs), columns).items():
+    if runs:
+        require_key(runs, rows, f"--rows {rows}")
+        require_key(runs, columns, f"--columns {columns}")
+    runs = latest(runs)
+    if problem := mixed_line(runs, rows, columns):
+        raise UsageError(problem)
+    for column, at_column in grouped(runs, columns).items():
         records = [run.record for run in at_column if run.record]
         chosen = metric or next(
             (r["selection"]["metric"] for r in records if (r.get("selection") or {}).get("metric")), "loss"

@@ -3,23 +3,27 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from grux.errors import UsageError
-from grux.results.figure import INK, Figure, Panel
+from grux.results.figure import Figure, Panel
 from grux.results.palette import MARKERS, Style
 from grux.results.placing import by_config, metric_of, placed, scores_of, unit_of
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import titled
 from grux.results.statistics import summarise
-from grux.results.units import Unit, short_count
+from grux.results.units import Unit
 
 COSTS = {
     "parameters": "parameters",
     "flops": "forward FLOPs per example",
     "seconds": "training seconds per seed",
 }
+SIZES = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
+MOST_TICKS = 6
+FRONT = "#80868c"  # as dark as the paper is far from the ink, in light and in dark
 
 
 @dataclass(frozen=True)
@@ -45,17 +49,18 @@ def pareto(
     if against not in COSTS:
         raise UsageError(f"--against {against} is not known; choose one of {', '.join(COSTS)}.")
     where, left_out = placed(runs, rows, columns)
-    panels = []
+    panels, with_front = [], False
     for column, by_name in where.items():
         unit, points, without = points_of(by_name, metric, split, against)
         left_out += without
         if points:
             panels.append(_panel(titled(columns, column), unit, points, COSTS[against]))
+            with_front |= has_front(unit, points)
     if not panels:
         raise UsageError(f"no finished run has both a score on the split {split} and its {against}; train first.")
     caption = (
-        f"Mean {split} score of each config against its {COSTS[against]}; bars: 95 % interval over seeds (Student t). "
-        "Line: the Pareto front, configs that no other one beats in both."
+        f"Mean {split} score of each config against its {COSTS[against]}; bars: 95 % interval over seeds (Student t)."
+        + " Line: the Pareto front, through the configs that no other one beats in both." * with_front
     )
     title = f"Score against {COSTS[against]}"
     return Figure(f"pareto_{against}", title, tuple(panels), caption, tuple(left_out), legend="point")
@@ -79,6 +84,11 @@ def points_of(
             scores.append(found)
             points.append(Point(name, cost, summary.mean, summary.half_width))
     return unit_of(chosen, split, records, scores), points, left_out
+
+
+def has_front(unit: Unit, points: Sequence[Point]) -> bool:
+    """Whether there is something to be beaten, and it is known what that means."""
+    return unit.higher_is_better is not None and len(points) > 1
 
 
 def front(points: Sequence[Point], higher_is_better: bool) -> list[Point]:
@@ -106,26 +116,59 @@ def _cost(runs: Sequence[Run], against: str) -> float | None:
     return cost if cost is not None and math.isfinite(cost) and cost > 0 else None
 
 
-def _tick(value: float, _: object = None) -> str:
-    return short_count(round(value)) if value >= 10 else f"{value:.3g}"
+def tick_texts(values: Sequence[float]) -> list[str]:
+    """The ticks of an axis of costs, each with the digits that tell it from its neighbours."""
+    top = max(map(abs, values), default=0.0)
+    size, letter = next(((size, letter) for size, letter in SIZES if top >= size), (1, ""))
+    scaled = [value / size for value in values]
+    apart = min((b - a for a, b in pairwise(scaled)), default=top / size)
+    # Each tick may be off by a hundredth of their distance at most, which nobody sees.
+    decimals = next((d for d in range(6) if all(abs(round(v, d) - v) <= 0.01 * apart for v in scaled)), 6)
+    return [f"{value:.{decimals}f}{letter}" for value in scaled]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """1, 2, 5, 10, ... between the two, or powers of ten alone where these would be too many."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    shown = [tick for tick in ticks if low <= tick <= high]
+    return shown if len(shown) <= MOST_TICKS else [10.0**power for power in powers if low <= 10.0**power <= high]
 
 
 def _panel(title: str, unit: Unit, points: list[Point], x: str) -> Panel:
     def draw(axes: Any, styles: dict[str, Style]) -> None:
-        if unit.higher_is_better is not None and len(points) > 1:
-            line = front(points, unit.higher_is_better)
-            ends = [point.cost for point in line], [point.mean * unit.scale for point in line]
-            axes.plot(*ends, drawstyle="steps-post", color=INK, linewidth=0.9, zorder=1)
+        from matplotlib.ticker import MaxNLocator
+
         for point in points:
             colour, dash = styles[point.name]
             width = None if point.half_width is None else point.half_width * unit.scale
             style = {"markersize": 6, "capsize": 2, "linewidth": 1.0, "color": colour, "zorder": 2}
             axes.errorbar(point.cost, point.mean * unit.scale, yerr=width, fmt=MARKERS[dash], **style)
         costs = [point.cost for point in points]
-        if max(costs) / min(costs) >= 3:
-            axes.set_xscale("log", subs=[2, 5])
-            axes.xaxis.set_minor_formatter(_tick)
-        axes.xaxis.set_major_formatter(_tick)
+        logarithmic = max(costs) / min(costs) >= 3
+        axes.set_xscale("log" if logarithmic else "linear")
         axes.margins(x=0.12, y=0.12)
+        low, high = axes.get_xlim()
+        if logarithmic:
+            ticks = log_ticks(low, high)
+            texts = [text for tick in ticks for text in tick_texts([tick])]
+        else:
+            found = MaxNLocator(MOST_TICKS - 1, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+            ticks = [float(tick) for tick in found if low <= tick <= high]
+            texts = tick_texts(ticks)
+        axes.minorticks_off()
+        axes.set_xticks(ticks, texts)
+        if has_front(unit, points):
+            _draw_front(axes, front(points, bool(unit.higher_is_better)), unit)
 
     return Panel(title, x, f"{unit.split} {unit.label}", tuple(dict.fromkeys(p.name for p in points)), draw)
+
+
+def _draw_front(axes: Any, line: list[Point], unit: Unit) -> None:
+    """Steps through the points, to the edges of what they beat: a front of one point is a corner."""
+    limits = axes.get_xlim(), axes.get_ylim()
+    worst = limits[1][0] if unit.higher_is_better else limits[1][1]
+    costs = [line[0].cost, *(point.cost for point in line), limits[0][1]]
+    scores = [worst, *(point.mean * unit.scale for point in line), line[-1].mean * unit.scale]
+    axes.plot(costs, scores, drawstyle="steps-post", color=FRONT, linewidth=1.1, zorder=1)
+    axes.set(xlim=limits[0], ylim=limits[1])

@@ -5,7 +5,8 @@ from fake_runs import make_config, make_record, write_run, write_unfinished
 
 from grux.errors import UsageError
 from grux.results.final import standings_of
-from grux.results.pareto import Point, front, points_of
+from grux.results.palette import styles_of
+from grux.results.pareto import Point, front, log_ticks, points_of, tick_texts
 from grux.results.placing import placed
 from grux.results.plots import make_figure
 from grux.results.probes import norms_of, scores_by_bin
@@ -38,11 +39,28 @@ def test_every_seed_is_a_point_and_the_mean_has_its_interval(tmp_path):
     assert left_out == ["elman-sst2-failed: failed (OutOfMemory)"]
 
 
-def test_a_panel_never_mixes_metrics_or_data(tmp_path):
+def test_a_panel_never_mixes_data(tmp_path):
     write_run(tmp_path, arch="gru")
     write_run(tmp_path, make_record(arch="lstm", **{"data": "sst2"}) | {"data": {"sst2.csv": "cd" * 32}})
-    with pytest.raises(UsageError, match="different data"):
-        make_figure("final", find_runs([tmp_path]))
+    for kind in ("final", "curves"):
+        with pytest.raises(UsageError, match="different data"):
+            make_figure(kind, find_runs([tmp_path]))
+
+
+@pytest.mark.parametrize("kind", ["final", "curves"])
+def test_a_panel_never_mixes_metrics(tmp_path, kind):
+    write_run(tmp_path, arch="gru", metrics=True)
+    record = make_record(arch="lstm") | {"metric": {"primary": "loss", "higher_is_better": False}}
+    write_run(tmp_path, record)
+    with pytest.raises(UsageError, match="differ in metric"):
+        make_figure(kind, find_runs([tmp_path]))
+
+
+@pytest.mark.parametrize("kind", ["final", "curves"])
+def test_an_unknown_key_is_named(tmp_path, kind):
+    write_run(tmp_path, metrics=True)
+    with pytest.raises(UsageError, match=r"no run has the key of --rows model\.feature; did you mean model\.features"):
+        make_figure(kind, find_runs([tmp_path]), rows="model.feature")
 
 
 @pytest.mark.parametrize(("against", "cost"), [("parameters", 812_345), ("flops", 1.2e6), ("seconds", 30.2 / 3)])
@@ -76,6 +94,41 @@ def test_front_holds_what_nothing_beats(higher, expected):
     }
     points = [Point(name, cost, mean, None) for name, (cost, mean) in table.items()]
     assert "".join(point.name for point in front(points, higher)) == expected
+
+
+@pytest.mark.parametrize(
+    ("ticks", "texts"),
+    [
+        ([531_800, 532_000, 532_200, 533_000], ["531.8K", "532.0K", "532.2K", "533.0K"]),
+        ([900_000, 1_000_000], ["0.9M", "1.0M"]),
+        ([10, 12.5, 15], ["10.0", "12.5", "15.0"]),
+        ([0.005], ["0.005"]),
+        ([2_000], ["2K"]),
+    ],
+)
+def test_ticks_of_a_cost_have_the_digits_that_tell_them_apart(ticks, texts):
+    assert tick_texts(ticks) == texts
+
+
+def test_ticks_of_a_logarithm_are_few():
+    assert log_ticks(30, 100) == [50, 100]
+    assert log_ticks(900, 2e6) == [1e3, 1e4, 1e5, 1e6]
+
+
+def test_a_front_of_one_point_is_drawn_and_one_without_direction_not_promised(tmp_path):
+    from matplotlib.figure import Figure
+
+    for arch, score, total in (("gru", 0.9, 10), ("lstm", 0.8, 20)):
+        write_run(tmp_path, make_record(arch=arch, scores=[score], parameters={"total": total}))
+    figure = make_figure("pareto", find_runs([tmp_path]))
+    axes = Figure().add_subplot()
+    figure.panels[0].draw(axes, styles_of(["gru", "lstm"]))
+    (line,) = (line for line in axes.lines if line.get_drawstyle() == "steps-post")
+    assert list(line.get_xdata()) == [10, 10, axes.get_xlim()[1]]  # a corner: up to it, and on to the edge
+    assert list(line.get_ydata()) == [axes.get_ylim()[0], 90, 90]
+    assert "Pareto front" in figure.caption
+    write_run(tmp_path / "alone", make_record())
+    assert "Pareto front" not in make_figure("pareto", find_runs([tmp_path / "alone"])).caption
 
 
 def test_norms_of_all_finite_seeds(tmp_path):
