@@ -5,14 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grux.errors import UsageError
 from grux.results.figure import INK, Figure, Panel, label, labels
 from grux.results.palette import MARKERS, Style
-from grux.results.placing import alike, metric_of, placed, scores_of, unit_of
+from grux.results.placing import (
+    BEST_VAL,
+    alike,
+    finite_scores_of,
+    metric_of,
+    nothing_scored,
+    placed,
+    summary_of,
+    unit_of,
+)
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import titled
-from grux.results.statistics import summarise
+from grux.results.selection import Selection
 from grux.results.units import Unit
 
 # Seeds stand below the mean of their name, in rows of their own, so that equal scores are both seen.
@@ -23,7 +31,7 @@ REACH = 1.5  # a baseline further off than so many times the range of the scores
 
 @dataclass(frozen=True)
 class Standing:
-    """One name in one panel; `half_width` None where there is no interval."""
+    """One name in one panel: its mean, or its best seed where that was asked for; None where there is no interval."""
 
     name: str
     scores: dict[int, float]
@@ -32,42 +40,53 @@ class Standing:
 
 
 def final_scores(
-    runs: Sequence[Run], *, rows: str = "arch", columns: str = "data", metric: str | None = None, split: str = "test"
+    runs: Sequence[Run],
+    *,
+    rows: str = "arch",
+    columns: str = "data",
+    metric: str | None = None,
+    split: str = "test",
+    selection: Selection = BEST_VAL,
 ) -> Figure:
     """Scores of all seeds, their mean and its 95 % interval; methods without training as dotted lines."""
     where, left_out = placed(runs, rows, columns)
-    panels = []
+    panels, problems = [], []
+    records: list[dict[str, Any]] = []
+    counts: list[int] = []
     for column, by_name in where.items():
-        unit, standings = standings_of(by_name, metric, split, column)
-        records = [run.record for group in by_name.values() for run in group if run.record]
-        known = {standing.name for standing in standings}
-        left_out += [f"{name} on {column}: no {split} {unit.metric}" for name in by_name if name not in known]
+        unit, standings, without = standings_of(by_name, metric, split, column, selection)
+        problems += without
+        own = [run.record for group in by_name.values() for run in group if run.record]
         if standings:
-            panels.append(_panel(titled(columns, column), unit, standings, _baselines(records, unit)))
+            panels.append(_panel(titled(columns, column), unit, standings, _baselines(own, unit)))
+            records += own
+            counts += [len(standing.scores) for standing in standings]
     if not panels:
-        raise UsageError(
-            f"no finished run has a score {metric or ''} on the split {split}".replace("  ", " ") + "; train first."
-        )
-    caption = (
-        f"Small marks: {split} scores of single seeds. Large mark and line: mean and 95 % interval (Student t) of two "
-        "seeds or more. Dotted: without training."
-    )
-    return Figure("final", "Final scores", tuple(panels), caption, tuple(left_out), legend=None)
+        raise nothing_scored(selection, split, metric, problems)
+    large = "Large mark and line: mean and 95 % interval (Student t) of two seeds or more."
+    if selection.rule == "max_over_seeds":
+        large = "Large mark: the best seed."
+    rule = selection.caption(records, counts)
+    caption = f"Small marks: {split} scores of single seeds. {large} Dotted: without training. {rule}"
+    return Figure("final", "Final scores", tuple(panels), caption, tuple(left_out + problems), legend=None)
 
 
 def standings_of(
-    by_name: dict[str, list[Run]], metric: str | None, split: str, column: str
-) -> tuple[Unit, list[Standing]]:
-    """What the scores of a panel measure, and those of each name that has any."""
+    by_name: dict[str, list[Run]], metric: str | None, split: str, column: str, selection: Selection = BEST_VAL
+) -> tuple[Unit, list[Standing], list[str]]:
+    """(what the scores of a panel measure, those of each name that has any, why others have none)."""
     records = [run.record for group in by_name.values() for run in group if run.record]
     chosen = metric_of(records, metric)
-    scores = {}
+    scores: dict[str, dict[int, float]] = {}
+    left_out: list[str] = []
     for name, group in by_name.items():
         alike(group, f"{name} on {column}")
-        scores[name] = {s: v for s, v in scores_of(group, split, chosen).items() if math.isfinite(v)}
+        found, problems = finite_scores_of(group, split, chosen, selection)
+        left_out += problems if found or problems else [f"{name} on {column}: no {split} {chosen}"]
+        scores |= {name: found} if found else {}
     unit = unit_of(chosen, split, records, list(scores.values()))
-    summaries = {name: summarise(found.values()) for name, found in scores.items() if found}
-    return unit, [Standing(n, scores[n], s.mean, s.half_width) for n, s in summaries.items()]
+    summaries = {name: summary_of(found, selection, unit) for name, found in scores.items()}
+    return unit, [Standing(n, scores[n], s.mean, s.half_width) for n, s in summaries.items()], left_out
 
 
 def _baselines(records: list[dict[str, Any]], unit: Unit) -> dict[str, float]:
@@ -90,8 +109,8 @@ def _panel(title: str, unit: Unit, standings: list[Standing], baselines: dict[st
             apart = (LAST_SEED - FIRST_SEED) / max(len(values) - 1, 1)
             rows = [place + (FIRST_SEED + apart * number if len(values) > 1 else 0) for number in range(len(values))]
             axes.plot(values, rows, linestyle="none", marker=MARKERS[dash], markersize=4, color=colour, alpha=0.6)
-            if standing.half_width is not None:
-                width = standing.half_width * unit.scale
+            if len(values) > 1:
+                width = None if standing.half_width is None else standing.half_width * unit.scale
                 style = {"markersize": 8, "capsize": 3, "linewidth": 1.6, "color": colour}
                 axes.errorbar(standing.mean * unit.scale, place + MEAN, xerr=width, fmt=MARKERS[dash], **style)
         shown = [score * unit.scale for standing in standings for score in standing.scores.values()]

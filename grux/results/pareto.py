@@ -9,11 +9,21 @@ from typing import Any
 from grux.errors import UsageError
 from grux.results.figure import Figure, Panel
 from grux.results.palette import MARKERS, Style
-from grux.results.placing import by_config, metric_of, placed, scores_of, unit_of
+from grux.results.placing import (
+    BEST_VAL,
+    by_config,
+    finite_scores_of,
+    metric_of,
+    nothing_scored,
+    placed,
+    summary_of,
+    unit_of,
+)
 from grux.results.record import Run
 from grux.results.schema import as_number
+from grux.results.seeds import holders, newest_by_seed
 from grux.results.select import titled
-from grux.results.statistics import summarise
+from grux.results.selection import Selection
 from grux.results.units import Unit
 
 COSTS = {
@@ -34,6 +44,7 @@ class Point:
     cost: float
     mean: float
     half_width: float | None
+    seeds: int = 1
 
 
 def pareto(
@@ -44,46 +55,60 @@ def pareto(
     metric: str | None = None,
     split: str = "test",
     against: str = "parameters",
+    selection: Selection = BEST_VAL,
 ) -> Figure:
     """A panel for each of `columns`, a point for each config, coloured by its value of `rows`."""
     if against not in COSTS:
         raise UsageError(f"--against {against} is not known; choose one of {', '.join(COSTS)}.")
     where, left_out = placed(runs, rows, columns)
-    panels, with_front = [], False
+    panels, problems, with_front = [], [], False
+    records: list[dict[str, Any]] = []
+    counts: list[int] = []
     for column, by_name in where.items():
-        unit, points, without = points_of(by_name, metric, split, against)
-        left_out += without
+        unit, points, without = points_of(by_name, metric, split, against, selection)
+        problems += without
         if points:
             panels.append(_panel(titled(columns, column), unit, points, COSTS[against]))
             with_front |= has_front(unit, points)
+            records += [run.record for group in by_name.values() for run in group if run.record]
+            counts += [point.seeds for point in points]
     if not panels:
-        raise UsageError(f"no finished run has both a score on the split {split} and its {against}; train first.")
-    caption = (
-        f"Mean {split} score of each config against its {COSTS[against]}; bars: 95 % interval over seeds (Student t)."
-        + " Line: the Pareto front, through the configs that no other one beats in both." * with_front
-    )
+        raise nothing_scored(selection, split, metric, problems)
+    if selection.rule == "max_over_seeds":
+        caption = f"{split.capitalize()} score of the best seed of each config against its {COSTS[against]}."
+    else:
+        caption = f"Mean {split} score of each config against its {COSTS[against]}; bars: 95 % interval over seeds"
+        caption += " (Student t)."
+    if with_front:
+        caption += " Line: the Pareto front, through the configs that no other one beats in both."
+    caption += f" {selection.caption(records, counts)}"
     title = f"Score against {COSTS[against]}"
-    return Figure(f"pareto_{against}", title, tuple(panels), caption, tuple(left_out), legend="point")
+    return Figure(f"pareto_{against}", title, tuple(panels), caption, tuple(left_out + problems), legend="point")
 
 
 def points_of(
-    by_name: dict[str, list[Run]], metric: str | None, split: str, against: str
+    by_name: dict[str, list[Run]], metric: str | None, split: str, against: str, selection: Selection = BEST_VAL
 ) -> tuple[Unit, list[Point], list[str]]:
     """(what the scores of a panel measure, a point for each config, why some have none)."""
     records = [run.record for group in by_name.values() for run in group if run.record]
     chosen = metric_of(records, metric)
-    points, left_out, scores = [], [], []
+    left_out: list[str] = []
+    placed_at: list[tuple[str, float, dict[int, float]]] = []
     for name, group in by_name.items():
         for same in by_config(group):
-            found = {s: v for s, v in scores_of(same, split, chosen).items() if math.isfinite(v)}
-            cost = _cost(same, against)
-            if not found or cost is None:
+            found, problems = finite_scores_of(same, split, chosen, selection)
+            cost = _cost(holders(newest_by_seed(same)), against)
+            left_out += problems
+            if found and cost is not None:
+                placed_at.append((name, cost, found))
+            elif found or not problems:
                 left_out.append(f"{same[0].run_id}: no {against if found else f'{split} {chosen}'} in its record")
-                continue
-            summary = summarise(found.values())
-            scores.append(found)
-            points.append(Point(name, cost, summary.mean, summary.half_width))
-    return unit_of(chosen, split, records, scores), points, left_out
+    unit = unit_of(chosen, split, records, [found for _, _, found in placed_at])
+    points = []
+    for name, cost, found in placed_at:
+        summary = summary_of(found, selection, unit)
+        points.append(Point(name, cost, summary.mean, summary.half_width, summary.n))
+    return unit, points, left_out
 
 
 def has_front(unit: Unit, points: Sequence[Point]) -> bool:

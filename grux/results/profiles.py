@@ -9,7 +9,10 @@ from grux.errors import UsageError
 from grux.results.figure import Figure, Panel
 from grux.results.normalised import normalised
 from grux.results.palette import Style
+from grux.results.placing import BEST_VAL
 from grux.results.record import Run
+from grux.results.select import latest
+from grux.results.selection import Selection
 from grux.results.suite import profile
 from grux.results.table import make_table
 from grux.results.view import View
@@ -25,13 +28,18 @@ def performance_profile(
     metric: str | None = None,
     split: str = "test",
     aggregate: str | None = None,
+    selection: Selection = BEST_VAL,
 ) -> Figure:
     """One panel, a line for each value of `rows`; scores of all `columns` are normalised by `aggregate`, ZERO:ONE."""
     if aggregate is None:
         raise UsageError(
             "--kind profile puts all data sets on one scale; say what is 0 and 1 on each, like --aggregate elman:gru."
         )
-    view = View(rows=rows, columns=columns, metric=metric, split=split, aggregate=aggregate)
+    if selection.rule == "max_over_seeds":
+        raise UsageError(
+            "--kind profile shows every run, and --select max_over_seeds keeps one of each config; choose another rule."
+        )
+    view = View(*(rows, columns, split, metric), select=selection.rule, last=selection.k, aggregate=aggregate, show=())
     assert view.bounds is not None
     table = make_table(runs, view)
     scores, left_out = normalised(table.rows, table.lines, *view.bounds)
@@ -56,6 +64,7 @@ def performance_profile(
     caption = (
         f"Share of runs whose normalised {split} score is above the value below, mean over {count} "
         f"{'data sets' if columns == 'data' else f'values of {columns}'}. Band: 95 % interval of a bootstrap over "
-        "seeds, stratified; with few seeds it is too narrow."
+        "seeds, stratified; with few seeds it is too narrow. "
+        + selection.caption([run.record for run in latest(runs) if run.record], [])
     )
     return Figure("performance_profile", "Performance profile", (panel,), caption, tuple(left_out))

@@ -41,7 +41,7 @@ def figures(runs: Sequence[Run], view: View) -> tuple[list[Markup], list[str]]:
         return [], [str(error)]
     made: list[Figure] = []
     notes: list[str] = []
-    scored = {"metric": view.metric, "split": view.split}
+    scored = {"metric": view.metric, "split": view.split, "select": view.select, "last": view.last}
     given = {"final": scored, "length": {"metric": view.metric}, "profile": scored | {"aggregate": view.aggregate}}
     for kind, against in SHOWN:
         if kind == "profile" and view.aggregate is None:

@@ -4,6 +4,7 @@ import pytest
 from fake_runs import make_config, make_record, write_run, write_unfinished
 
 from grux.errors import UsageError
+from grux.results.curves import curves_of
 from grux.results.final import standings_of
 from grux.results.palette import styles_of
 from grux.results.pareto import Point, front, log_ticks, points_of, tick_texts
@@ -11,6 +12,7 @@ from grux.results.placing import placed
 from grux.results.plots import make_figure
 from grux.results.probes import norms_of, scores_by_bin
 from grux.results.record import find_runs, read_run
+from grux.results.selection import Selection
 
 LAG = {"rule": "r", "lags": [0, 1, 2], "examples": [4, 4, 2], "norms": [[1.0, 0.5, "Infinity"], [4.0, 2.0, 1.0]]}
 BINS = [{"shortest": 1, "longest": 4, "examples": 10}, {"shortest": 5, "longest": 9, "examples": 12}]
@@ -32,7 +34,7 @@ def test_every_seed_is_a_point_and_the_mean_has_its_interval(tmp_path):
     write_run(tmp_path, arch="lstm", scores=[0.7], run_id="lstm-sst2")
     write_unfinished(tmp_path, "failed", arch="elman", kind="OutOfMemory")
     where, left_out = placed(find_runs([tmp_path]), "arch", "data")
-    unit, (gru, lstm) = standings_of(where["sst2"], None, "test", "sst2")
+    unit, (gru, lstm), _ = standings_of(where["sst2"], None, "test", "sst2")
     assert (unit.metric, gru.scores, gru.mean) == ("accuracy", {0: 0.8, 1: 0.9}, pytest.approx(0.85))
     assert gru.half_width == pytest.approx(12.706 * 0.05, rel=1e-3)
     assert (lstm.scores, lstm.half_width) == ({0: 0.7}, None)
@@ -129,6 +131,79 @@ def test_a_front_of_one_point_is_drawn_and_one_without_direction_not_promised(tm
     assert "Pareto front" in figure.caption
     write_run(tmp_path / "alone", make_record())
     assert "Pareto front" not in make_figure("pareto", find_runs([tmp_path / "alone"])).caption
+
+
+def with_last_weights(**options):
+    record = make_record(**options)
+    for entry in record["seeds"]:
+        entry["last_scores"] = {"test": {"accuracy": entry["scores"]["test"]["accuracy"] - 0.3}}
+    return record
+
+
+def test_final_scores_and_costs_follow_the_rule_of_selection(tmp_path):
+    write_run(tmp_path, with_last_weights(scores=[0.8, 0.84]))
+    where, _ = placed(find_runs([tmp_path]), "arch", "data")
+    for rule, mean, interval in (("best_val", 0.82, True), ("last", 0.52, True), ("max_over_seeds", 0.84, False)):
+        _, (standing,), _ = standings_of(where["sst2"], None, "test", "sst2", Selection(rule))
+        _, (point,), _ = points_of(where["sst2"], None, "test", "parameters", Selection(rule))
+        assert standing.mean == point.mean == pytest.approx(mean)
+        assert (standing.half_width is not None) == (point.half_width is not None) == interval
+
+
+def test_captions_name_the_rule_of_selection(tmp_path):
+    write_run(tmp_path, with_probes() | {"seeds": with_last_weights(scores=[0.8, 0.84])["seeds"]})
+    write_run(tmp_path, with_last_weights(arch="lstm"))
+    runs = find_runs([tmp_path])
+    for kind, options in {"final": {}, "pareto": {}, "profile": {"aggregate": "0:gru"}}.items():
+        assert "(select: best_val)" in make_figure(kind, runs, **options).caption
+        assert "(select: last)" in make_figure(kind, runs, select="last", **options).caption
+    for kind in ("final", "pareto"):
+        caption = make_figure(kind, runs, select="max_over_seeds").caption
+        assert "best of 2 or 3 seeds" in caption and "95 %" not in caption
+    assert "(select: best_val)" in make_figure("length", runs).caption
+
+
+def test_of_a_seed_that_two_runs_have_the_newest_is_drawn(tmp_path):
+    for group, factor, day in (("a", 1.0, 22), ("b", 2.0, 21)):
+        record = with_probes(experiment=group, created=f"2026-11-{day}T10:00:00Z")
+        for entry in record["seeds"]:
+            entry["scores"]["test"]["accuracy"] = entry["scores"]["validation"]["accuracy"] = 0.4 * factor
+        record["gradient_by_lag"] = LAG | {"norms": [[1.0 * factor], [4.0 * factor]]}
+        record["score_by_length"]["scores"] = [{"accuracy": [0.3 * factor, 0.4 * factor]}] * 2
+        record["seconds"] = {"train": 10 * factor}
+        write_run(tmp_path, record, metrics=True)
+    where, _ = placed(runs := find_runs([tmp_path]), "arch", "data")
+    _, (standing,), _ = standings_of(where["sst2"], None, "test", "sst2")
+    _, (point,), _ = points_of(where["sst2"], None, "test", "seconds")
+    assert standing.scores == {0: 0.4, 1: 0.4} and (point.mean, point.cost) == (pytest.approx(0.4), 5.0)
+    assert norms_of(where["sst2"]["gru"]) == {0: [1.0, 4.0]}
+    assert [part.n for part in scores_by_bin(where["sst2"]["gru"], "accuracy")[1]] == [2, 2]
+    _, (curve,) = curves_of(runs, "accuracy")[0]["sst2"]
+    assert max(curve.mean) < 0.5
+
+
+def test_a_seed_that_cannot_be_drawn_is_named(tmp_path):
+    run = read_run(write_run(tmp_path, make_record(scores=[0.8, float("inf"), 0.9], run_id="g")))
+    for _, (made,), left_out in (
+        standings_of({"gru": [run]}, None, "test", "sst2"),
+        points_of({"gru": [run]}, None, "test", "parameters"),
+    ):
+        assert made.mean == pytest.approx(0.85)
+        assert left_out == ["g: test accuracy of seed 1 is not finite"]
+
+
+def test_a_rule_that_no_record_can_serve_is_answered_with_the_way_out(tmp_path):
+    write_run(tmp_path, make_record())
+    runs = find_runs([tmp_path])
+    for kind in ("final", "pareto"):
+        with pytest.raises(UsageError, match=r"--select last: .*test_weights=last"):
+            make_figure(kind, runs, select="last")
+    with pytest.raises(UsageError, match="max_over_seeds keeps one"):
+        make_figure("profile", runs, select="max_over_seeds", aggregate="0:gru")
+    with pytest.raises(UsageError, match="--last 0 must be at least 1"):
+        make_figure("final", runs, select="mean_last_k", last=0)
+    with pytest.raises(UsageError, match="--kind length takes no --select"):
+        make_figure("length", runs, select="last")
 
 
 def test_norms_of_all_finite_seeds(tmp_path):
