@@ -25,8 +25,8 @@ from grux.results.units import Unit
 
 # Seeds stand below the mean of their name, in rows of their own, so that equal scores are both seen.
 MEAN, FIRST_SEED, LAST_SEED = -0.14, 0.08, 0.3
-EDGE = {"xycoords": "axes fraction", "fontsize": 7}
-REACH = 1.5  # a baseline further off than so many times the range of the scores is named at the edge, not drawn
+NAMED = 0.3  # methods without training are named above the first row, each on a line of its own
+REACH = 1.5  # one further off than so many times the range of the scores is named at the edge, not drawn
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def final_scores(
 ) -> Figure:
     """Scores of all seeds, their mean and its 95 % interval; methods without training as dotted lines."""
     where, left_out = placed(runs, rows, columns)
-    panels, problems = [], []
+    panels, problems, with_baselines = [], [], False
     records: list[dict[str, Any]] = []
     counts: list[int] = []
     for column, by_name in where.items():
@@ -58,7 +58,9 @@ def final_scores(
         problems += without
         own = [run.record for group in by_name.values() for run in group if run.record]
         if standings:
-            panels.append(_panel(titled(columns, column), unit, standings, _baselines(own, unit)))
+            baselines = _baselines(own, unit)
+            panels.append(_panel(titled(columns, column), unit, standings, baselines))
+            with_baselines |= bool(baselines)
             records += own
             counts += [len(standing.scores) for standing in standings]
     if not panels:
@@ -66,8 +68,9 @@ def final_scores(
     large = "Large mark and line: mean and 95 % interval (Student t) of two seeds or more."
     if selection.rule == "max_over_seeds":
         large = "Large mark: the best seed."
+    dotted = " Dotted, or with an arrow where it is far off: without training." * with_baselines
     rule = selection.caption(records, counts)
-    caption = f"Small marks: {split} scores of single seeds. {large} Dotted: without training. {rule}"
+    caption = f"Small marks: {split} scores of single seeds. {large}{dotted} {rule}"
     return Figure("final", "Final scores", tuple(panels), caption, tuple(left_out + problems), legend=None)
 
 
@@ -114,22 +117,34 @@ def _panel(title: str, unit: Unit, standings: list[Standing], baselines: dict[st
                 style = {"markersize": 8, "capsize": 3, "linewidth": 1.6, "color": colour}
                 axes.errorbar(standing.mean * unit.scale, place + MEAN, xerr=width, fmt=MARKERS[dash], **style)
         shown = [score * unit.scale for standing in standings for score in standing.scores.values()]
-        reach = REACH * (max(shown) - min(shown))
-        far: dict[str, list[str]] = {"left": [], "right": []}
-        for name, value in ((name, value * unit.scale) for name, value in baselines.items()):
-            style = {"fontsize": 7, "xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-            if min(shown) - reach <= value <= max(shown) + reach:
-                axes.axvline(value, color=INK, linestyle=":", linewidth=1.2)
-                axes.annotate(label(name), (value, 0.02), xytext=(2, 0), rotation=90, **style)
-            else:
-                text = f"{label(name)} {value:.3g}"
-                far["right" if value > max(shown) else "left"].append(text)
-        for side, texts in far.items():
-            lines = [f"{text} →" if side == "right" else f"← {text}" for text in texts]
-            at = (1 if side == "right" else 0, 0.99)
-            axes.annotate("\n".join(lines), at, horizontalalignment=side, verticalalignment="top", **EDGE)
+        axes.set_ylim(len(names) - 0.4, top := -0.6 - NAMED * len(baselines))
+        _draw_baselines(axes, {name: value * unit.scale for name, value in baselines.items()}, shown, top)
         axes.set_yticks(range(len(names)), labels(names))
-        axes.set_ylim(len(names) - 0.4, -0.6)
         axes.grid(False, axis="y")
 
-    return Panel(title, f"{unit.split} {unit.label}", "", names, draw, height=max(2.0, 0.42 * len(names) + 1.1))
+    rows = len(names) + NAMED * len(baselines)
+    return Panel(title, f"{unit.split} {unit.label}", "", names, draw, height=max(2.0, 0.42 * rows + 1.1))
+
+
+def _draw_baselines(axes: Any, baselines: dict[str, float], shown: list[float], top: float) -> None:
+    """A dotted line for each, up to its name; where it would be far off the `shown` scores, its value and an arrow."""
+    reach = REACH * (max(shown) - min(shown))
+    near = {name: v for name, v in baselines.items() if min(shown) - reach <= v <= max(shown) + reach}
+    for value in near.values():
+        axes.plot([value], [0], alpha=0)  # so that the axis reaches it
+    left, right = axes.get_xlim()
+    axes.set_xlim(left, right)
+    # Lines end at their names, so the names of those without a line stand above them.
+    ordered = sorted(baselines.items(), key=lambda pair: (pair[0] in near, pair[1]))
+    for number, (name, value) in enumerate(ordered):
+        height = top + NAMED * (number + 0.6)
+        style = {"fontsize": 7, "verticalalignment": "center"}
+        if name in near:
+            axes.plot([value, value], [axes.get_ylim()[0], height - NAMED / 2], color=INK, linestyle=":", linewidth=1.2)
+            side = "right" if value > (left + right) / 2 else "left"
+            text = f"{label(name)} " if side == "right" else f" {label(name)}"
+            axes.text(value, height, text, horizontalalignment=side, **style)
+        elif value > max(shown):
+            axes.text(right, height, f"{label(name)} {value:.3g} →", horizontalalignment="right", **style)
+        else:
+            axes.text(left, height, f"← {label(name)} {value:.3g}", horizontalalignment="left", **style)

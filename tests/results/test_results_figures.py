@@ -5,7 +5,7 @@ from fake_runs import make_config, make_record, write_run, write_unfinished
 
 from grux.errors import UsageError
 from grux.results.curves import curves_of
-from grux.results.final import standings_of
+from grux.results.final import FIRST_SEED, MEAN, standings_of
 from grux.results.palette import styles_of
 from grux.results.pareto import Point, front, log_ticks, points_of, tick_texts
 from grux.results.placing import placed
@@ -163,6 +163,25 @@ def test_captions_name_the_rule_of_selection(tmp_path):
     assert "(select: best_val)" in make_figure("length", runs).caption
 
 
+def test_methods_without_training_are_named_above_the_scores_and_only_where_there_are_any(tmp_path):
+    from matplotlib.figure import Figure
+
+    write_run(tmp_path / "ett", make_record(data="ett", scores=[0.4, 0.5]))
+    write_run(tmp_path / "sst2", make_record(scores=[0.8, 0.9]))
+    figure = make_figure("final", find_runs([tmp_path / "ett"]))
+    figure.panels[0].draw(axes := Figure().add_subplot(), styles_of(["gru"]))
+    names = {text.get_text().strip(): text.get_position() for text in axes.texts}
+    assert names.keys() == {"seasonal_naive", "last_value 1.29 →"}  # 0.52 is near the scores
+    (line,) = (line for line in axes.lines if line.get_linestyle() == ":")
+    assert set(line.get_xdata()) == {0.52} == {names["seasonal_naive"][0]}
+    heights = [y for _, y in names.values()]
+    assert max(heights) < min(MEAN, FIRST_SEED) - 0.3  # upwards is down to smaller numbers
+    assert abs(heights[0] - heights[1]) > 0.2
+    assert axes.get_ylim()[1] < min(heights) and axes.get_xlim()[1] < 1.29
+    assert "without training" in figure.caption
+    assert "without training" not in make_figure("final", find_runs([tmp_path / "sst2"])).caption
+
+
 def test_of_a_seed_that_two_runs_have_the_newest_is_drawn(tmp_path):
     for group, factor, day in (("a", 1.0, 22), ("b", 2.0, 21)):
         record = with_probes(experiment=group, created=f"2026-11-{day}T10:00:00Z")
@@ -190,6 +209,17 @@ def test_a_seed_that_cannot_be_drawn_is_named(tmp_path):
     ):
         assert made.mean == pytest.approx(0.85)
         assert left_out == ["g: test accuracy of seed 1 is not finite"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_profile_leaves_out_what_is_not_finite_and_counts_its_data_sets(tmp_path):
+    write_run(tmp_path, make_record(arch="gru", scores=[0.8, float("inf"), 0.9]))
+    write_run(tmp_path, make_record(arch="lstm"))
+    figure = make_figure("profile", find_runs([tmp_path]), aggregate="0:lstm")
+    assert figure.panels[0].names == ("lstm",)
+    (sentence,) = figure.left_out
+    assert sentence.startswith("gru") and sentence.endswith("not finite")
+    assert "the value below, 1 data set. " in figure.caption
 
 
 def test_a_rule_that_no_record_can_serve_is_answered_with_the_way_out(tmp_path):
