@@ -4,9 +4,11 @@ The test is that of the table: paired t over common seeds, p corrected by Holm o
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 from grux.results.contents import Cell, Line, Table
-from grux.results.paired import Comparison, compare, differs, holm_corrected
+from grux.results.contest import Contest, contest
+from grux.results.paired import Comparison
 
 
 def answers(table: Table) -> list[str]:
@@ -40,28 +42,48 @@ def _line(table: Table, number: int, line: Line) -> tuple[str | None, str]:
     without = (
         f" Without complete scores of two seeds or more, and so not compared: {', '.join(aside)}." if aside else ""
     )
+    all_scores = ", ".join(f"{name} {_score(cell, line)}" for name, cell in rivals.items())
     if upwards is None:
-        said = ", ".join(f"{name} {_score(cell, line)}" for name, cell in rivals.items())
-        return None, f"{where}, {unit.split} {unit.name}: {said}. Nobody says whether higher is better.{without}"
-    best, *others = sorted(rivals, key=lambda name: _mean(rivals[name]), reverse=upwards)
+        said = f"{where}, {unit.split} {unit.name}: {all_scores}. Nobody says whether higher is better."
+        return None, said + without
     score = f"{unit.split} {unit.name.removesuffix(' %')}"
-    if not others:
+    if len(rivals) == 1:
+        (only,) = rivals
         alone = f"there is no other {table.rows_key} to compare it with."
-        return None, f"{where}, {best} reaches a {score} of {_score(rivals[best], line)}; {alone}{without}"
-    head = f"{where}, {best} has the best {score}: {_score(rivals[best], line)}"
-    versus = holm_corrected(
-        {name: compare(rivals[best].scores, rivals[name].scores, higher_is_better=upwards) for name in others}
-    )
-    if all(found.p is None for found in versus.values()):
-        second = f"before {others[0]} with {_score(rivals[others[0]], line)}"
+        return None, f"{where}, {only} reaches a {score} of {_score(rivals[only], line)}; {alone}{without}"
+    found = contest(rivals, upwards)
+    if found.best and all(versus.p is None for versus in found.versus.values()):
+        first, second, *_ = sorted(rivals, key=lambda name: rivals[name].mean, reverse=upwards)
+        head = f"{where}, {first} has the best {score}: {_score(rivals[first], line)}"
+        second = f"before {second} with {_score(rivals[second], line)}"
         return None, f"{head}, {second}. Without two common seeds, chance and merit cannot be told apart.{without}"
-    untold = [name for name in others if not differs(versus[name])]
-    if not untold:
-        return best, f"{head}; {others[0]} is next, at {_difference(versus[others[0]], line)}.{without}"
-    named = ", ".join(f"{name} ({_difference(versus[name], line)})" for name in untold)
-    told = [name for name in others if name not in untold]
+    winner, sentence = _judgement(found, rivals, line, table.rows_key, score)
+    return winner, f"{where}, {sentence}{without}"
+
+
+def _judgement(
+    found: Contest, rivals: Mapping[str, Cell], line: Line, rows_key: str, score: str
+) -> tuple[str | None, str]:
+    """(who is best beyond doubt, the sentence after "On sst2,") where at least two could be compared."""
+    if (best := found.best) is None:
+        return None, f"no {rows_key} has every seed that others have, so none is named: train the missing seeds."
+    among = f" of those with all {len(rivals[best].scores)} seeds" if found.lacking else ""
+    head = f"{best} has the best {score}{among}: {_score(rivals[best], line)}"
+
+    def said(names: Sequence[str]) -> str:
+        return ", ".join(f"{name} ({_difference(found.versus[name], line)})" for name in names)
+
+    if found.better:
+        return None, (
+            f"{head}. But over common seeds it is behind {said(found.better)}, so none is named: train the missing "
+            "seeds."
+        )
+    told = [name for name in found.versus if name not in found.untold]
+    if not found.untold:
+        second = min(told, key=lambda name: abs(found.versus[name].difference or 0.0))
+        return best, f"{head}; {second} is next, at {_difference(found.versus[second], line)}."
     beaten = f" It is better than {', '.join(told)}." if told else ""
-    return None, f"{head}. These seeds do not tell it from {named}.{beaten}{without}"
+    return None, f"{head}. These seeds do not tell it from {said(found.untold)}.{beaten}"
 
 
 def _score(cell: Cell, line: Line) -> str:
@@ -84,8 +106,3 @@ def _difference(found: Comparison, line: Line) -> str:
 
 def _is_finite(cell: Cell) -> bool:
     return cell.summary is not None and math.isfinite(cell.summary.mean)
-
-
-def _mean(cell: Cell) -> float:
-    assert cell.summary is not None
-    return cell.summary.mean

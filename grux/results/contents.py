@@ -1,5 +1,6 @@
 """What a table holds, before anything is said about how it looks: lines, rows, cells, notes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -39,6 +40,11 @@ class Cell:
     """Against the reference of the table, on this line."""
     reported: Reported | None = None
 
+    @property
+    def mean(self) -> float:
+        """NaN without a score."""
+        return self.summary.mean if self.summary else math.nan
+
     def fact(self, name: str) -> float | None:
         """A fact that is a number."""
         value = self.facts.get(name)
@@ -49,7 +55,7 @@ class Cell:
 class Line:
     """A data set (or other key) on which contestants are compared, and the unit of its scores.
 
-    `best` is the row with the best mean where one may be named: two complete contestants or more, of two seeds or more.
+    `best` is the row with the best mean where one may be named, see `grux.results.contest`.
     """
 
     name: str

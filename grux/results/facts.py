@@ -10,6 +10,7 @@ from grux.nearest import nearest_keys
 from grux.results.contents import Extra, Row
 from grux.results.record import Run
 from grux.results.schema import as_number
+from grux.results.seeds import holders, newest_by_seed
 from grux.results.select import known_keys, value_of
 from grux.results.units import short_count, short_seconds
 
@@ -75,7 +76,8 @@ DEFAULT = ("parameters", "seconds")
 
 
 def facts_of(runs: Sequence[Run], shown: Sequence[str]) -> dict[str, float | str]:
-    """Every fact of the finished runs of one cell, and the config keys among `shown`."""
+    """Every fact of the finished runs of one cell whose seeds are shown, and the config keys among `shown`."""
+    runs = holders(newest_by_seed(runs))
     found: dict[str, float | str] = {}
     records = [run.record for run in runs if run.record]
     for name, fact in FACTS.items():

@@ -8,6 +8,7 @@ from fake_runs import make_config, make_record, write_run
 from scipy import stats
 
 from grux.errors import UsageError
+from grux.results.answer import answers
 from grux.results.palette import styles_of
 from grux.results.plots import make_figure
 from grux.results.record import find_runs
@@ -95,12 +96,41 @@ def test_no_common_seeds_is_no_comparison(tmp_path):
     record["config"]["first_seed"] = 100
     write_run(tmp_path, record)
     table = table_of(tmp_path, reference="gru")
-    assert marked(table) == {"gru"}
-    text = " ".join(render(table).split())
-    assert "lstm on sst2: fewer than two seeds in common with gru, so not compared" in text
+    assert marked(table) == set()
+    assert "sst2: no row has every seed that others have, so none is marked" in " ".join(render(table).split())
+    assert "no arch has every seed that others have, so none is named" in " ".join(answers(table))
     assert cell(table, "lstm").versus.n == 0
     for format in FORMATS:
         assert render(table, format)
+
+
+def test_nobody_is_best_where_a_row_with_fewer_seeds_is_better_over_common_ones(tmp_path):
+    write_run(tmp_path, arch="gru", scores=[0.70, 0.701, 0.702, 0.90, 0.91])  # best mean, by seeds that lstm lacks
+    write_run(tmp_path, arch="lstm", scores=[0.75, 0.751, 0.7521])
+    write_run(tmp_path, arch="elman", scores=[0.60, 0.61, 0.60, 0.61, 0.62])
+    table = table_of(tmp_path)
+    assert marked(table) == set() and table.lines[0].best is None
+    assert "lstm on sst2: better than gru over common seeds, so none is marked" in " ".join(render(table).split())
+    (sentence,) = answers(table)
+    assert "over common seeds it is behind lstm (a difference of -5.0" in sentence and "none is named" in sentence
+
+
+def test_a_row_that_lacks_seeds_is_never_bold(tmp_path):
+    write_run(tmp_path, arch="gru", scores=BEST)
+    write_run(tmp_path, arch="lstm", scores=shifted(0.0005)[:3])
+    write_run(tmp_path, arch="elman", scores=shifted(-0.0005))
+    table = table_of(tmp_path)
+    assert marked(table) == {"gru", "elman"}
+    (sentence,) = answers(table)
+    assert "gru has the best test accuracy of those with all 5 seeds" in sentence
+    assert "do not tell it from" in sentence and "lstm" in sentence
+
+
+def test_few_seeds_of_one_row_do_not_choose_for_the_others(tmp_path):
+    write_run(tmp_path, arch="gru", scores=BEST)
+    write_run(tmp_path, arch="lstm", scores=[0.83, 0.85, 0.74, 0.71, 0.73])  # ahead on the first two alone
+    write_run(tmp_path, arch="elman", scores=[0.5, 0.51])
+    assert table_of(tmp_path).lines[0].best == "gru"
 
 
 def test_differences_to_a_reference(tmp_path):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake_runs import make_config, make_record, write_metrics, write_run, write_unfinished
 from hostile import HOSTILE
-from test_results_figures import with_probes
+from test_results_figures import with_last_weights, with_probes
 
 from grux.cli import main
 from grux.results.answer import answers
@@ -172,6 +172,14 @@ def test_figures_follow_the_page_in_light_and_dark(plain_page):
         re.search(r"#(000000|ffffff|101214)\b|<style|<metadata|font-family", drawing) for drawing in drawings
     )
     assert "prefers-color-scheme: dark" in plain_page
+
+
+def test_figures_follow_the_selection_of_the_view(tmp_path):
+    for arch in ("gru", "lstm"):
+        write_run(tmp_path, with_last_weights(arch=arch))
+    page = make_report(find_runs([tmp_path]), title="t", view=View(select="last", aggregate="0:gru"))
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    assert len(captions) == 5 and all("(select: last)" in caption for caption in captions)  # final, pareto, profile
 
 
 def test_without_matplotlib_there_is_a_report_without_figures(tmp_path, monkeypatch):
