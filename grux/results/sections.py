@@ -27,6 +27,11 @@ def sections(table: Table, mark: str) -> list[Section]:
     return made
 
 
+def footnotes(table: Table) -> list[tuple[str, str]]:
+    """(letter, text) below the first section."""
+    return [(letter, printable(text, longest=500)) for letter, text in table.notes]
+
+
 def _versus(table: Table) -> Grid:
     """A row for each contestant on each line; numbers of a difference in the unit of its line."""
     heads = [table.rows_key, table.columns_key, "metric", f"− {table.reference}", "n", "p", "p (Holm)"]

@@ -260,6 +260,14 @@ def test_matched_rows_say_how(tmp_path):
     assert "not matched: elman" in table_of(tmp_path).caption
 
 
+def test_a_match_says_its_unit_and_what_its_rule_counts(tmp_path):
+    for arch, reached in (("gru", 49.24), ("lstm", 51.0)):
+        matching = {"by": "step_time", "target": 50.0, "reached": reached, "rule": "measured", "unit": "ms"}
+        write_run(tmp_path, make_record(arch=arch) | {"matching": matching | {"meaning": "a step of all seeds"}})
+    caption = table_of(tmp_path).caption
+    assert "Matched by step time to 50 ms (measured: a step of all seeds), reached 49.2–51 ms." in caption
+
+
 def test_other_columns(tmp_path):
     write_run(tmp_path, arch="gru")
     write_run(tmp_path, arch="gru", data="ett")
