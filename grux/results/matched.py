@@ -13,7 +13,7 @@ WIDTH = "model.features"
 
 
 def matched_sentence(runs: Sequence[Run], rows_key: str) -> str:
-    """ "Matched by parameters to 100K (all: every weight), reached 99.2K–101K; not matched: elman." ; "" where none was.
+    """ "Matched by parameters to 100K (all: every weight), reached 99.2K–101K; not matched: elman."; "" where none was.
 
     What the rule counts is said where all runs say the same.
     """
