@@ -98,10 +98,9 @@ def _difference(found: Comparison, line: Line) -> str:
     """Best minus another: "a difference of +0.8 ± 0.3 points, p = 0.01"."""
     if found.difference is None:
         return "no common seeds"
-    unit, percent = line.unit, " points" if line.unit.name.endswith(" %") else ""
-    width = "" if found.half_width is None else f" ± {unit.number(found.half_width)}"
+    percent = " points" if line.unit.name.endswith(" %") else ""
     p = "" if found.p_holm is None else f", p = {found.p_holm:.2g}"
-    return f"a difference of {'+' if found.difference > 0 else ''}{unit.number(found.difference)}{width}{percent}{p}"
+    return f"a difference of {''.join(line.unit.difference(found.difference, found.half_width))}{percent}{p}"
 
 
 def _is_finite(cell: Cell) -> bool:

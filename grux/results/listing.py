@@ -5,10 +5,10 @@ from typing import Any
 
 from grux.errors import UsageError
 from grux.nearest import nearest_keys
-from grux.results.placing import scores_of
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import known_keys, natural, value_of
+from grux.results.selection import Selection
 from grux.results.statistics import Summary, summarise
 
 NUMBERS: dict[str, Callable[[Run], float | None]] = {
@@ -48,7 +48,7 @@ def score_of(run: Run) -> Summary | None:
     """Mean and interval over seeds of the primary test score, a fraction where grux keeps fractions."""
     if not run.record:
         return None
-    scores = scores_of([run], "test", run.record["metric"]["primary"])
+    scores, _ = Selection().scores(run, "test", run.record["metric"]["primary"])
     return summarise(scores.values()) if scores else None
 
 

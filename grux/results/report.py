@@ -11,6 +11,7 @@ from pathlib import Path
 
 from grux.errors import UsageError
 from grux.results.answer import answers
+from grux.results.compare import machine_of
 from grux.results.departures import common_settings, varying
 from grux.results.html import html_table
 from grux.results.markup import Markup, element, joined
@@ -107,9 +108,10 @@ def _mixtures(runs: Sequence[Run]) -> list[str]:
     """What a careful reader asks: were all runs made by the same code, with the same packages, on the same machine?"""
     records = [run.record for run in runs if run.record]
     notes = []
-    for what, key in (("packages", "versions"), ("machines", "device")):
-        found = varying([{k: str(v) for k, v in (record.get(key) or {}).items()} for record in records])
-        if found:
+    versions = [{key: str(value) for key, value in (record.get("versions") or {}).items()} for record in records]
+    made_with = {"packages": versions, "machines": list(map(machine_of, records))}
+    for what, mappings in made_with.items():
+        if found := varying(mappings):
             said = "; ".join(f"{name} {', '.join(values)}" for name, values in found.items())
             notes.append(f"Runs were made with different {what}: {said}.")
     commits = {str(record.get("commit"))[:12] for record in records}

@@ -48,6 +48,10 @@ class View:
             raise UsageError(f"--last {self.last} must be at least 1: the number of evaluations that are averaged.")
         if self.bounds is not None and not all(self.bounds):
             raise UsageError(f"--aggregate {self.aggregate} must be ZERO:ONE, such as elman:gru or 0:gru.")
+        if self.bounds is not None and self.select == "max_over_seeds":
+            raise UsageError(
+                "--aggregate takes every seed and --select max_over_seeds the best alone; leave out one of the two."
+            )
         if self.rows == self.columns:
             raise UsageError(
                 f"--rows and --columns are both {self.rows}; give two different keys, such as arch and data."
