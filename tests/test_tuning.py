@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -199,6 +200,43 @@ def test_more_trials_go_on_and_a_better_result_takes_the_place_of_the_old(runner
     assert "has 8 trials; ask for as many or more" in capsys.readouterr().err
 
 
+def results_of(group: str = "tuned") -> set[str]:
+    return {path.name for path in Path("runs", group).iterdir()}
+
+
+def test_results_on_other_seeds_stay_until_better_values_are_found(runner: Runner, capsys):
+    for seeds in ("seeds=1", "seeds=2", "seeds=1", "seeds=2"):
+        assert tune("arch=elman", "trials=1", seeds) == 0
+    one, two = (job.folder for job in runner.results())  # each was trained once
+    assert results_of() == {one.name, two.name} and "better values" not in capsys.readouterr().out
+    assert tune("arch=elman", "trials=8", "seeds=2") == 0
+    assert capsys.readouterr().out.count("better values were found") == 1
+    aside = Path("runs/tuned-search/study/elman/superseded")
+    assert {path.name for path in aside.iterdir()} == {one.name, two.name}
+    assert results_of() == {runner.results()[-1].folder.name}
+
+
+def test_a_result_that_was_set_aside_is_wanted_again(runner: Runner):
+    """The run of the better values is lost, so those of before are the best again, and then are not."""
+    assert tune("arch=elman", "trials=1") == 0
+    (first,) = runner.results()
+    assert tune("arch=elman", "trials=8") == 0
+    better = runner.trials()
+    runner.end = lambda job: Diverged("NaN")
+    for job in better[1:]:
+        shutil.rmtree(job.folder)
+    runner.started.clear()
+    assert tune("arch=elman", "trials=8") == 0
+    assert not runner.results() and results_of() == {first.folder.name}
+    runner.end = lambda job: None
+    for job in better[1:]:
+        shutil.rmtree(job.folder)
+    shutil.copytree(first.folder, f"runs/tuned-search/study/elman/superseded/{first.folder.name}")
+    assert tune("arch=elman", "trials=8") == 0 and not runner.results()
+    aside = {path.name for path in Path("runs/tuned-search/study/elman/superseded").iterdir()}
+    assert aside == {first.folder.name, f"{first.folder.name}-2"}
+
+
 def test_another_contestant_joins_with_the_same_draws(runner: Runner):
     assert tune("arch=gru", "trials=3") == 0
     assert tune("arch=gru,lstm", "trials=3") == 0
@@ -242,6 +280,9 @@ def test_two_searches_do_not_share_a_group(runner: Runner, capsys, words: list[s
         (["match=parameters", "budget=3000", "search.model.features=int(4,8)"], "is what match=parameters solves"),
         (["arch=gru,gru"], "a contestant is named twice"),
         (["seeds=2,3"], "seeds differs between the contestants"),
+        (["data.train=60,61"], "data differs between the contestants (data.train=60, data.train=61), whose scores"),
+        (["task.selection=loss,accuracy"], "tune one task at a time, each under a group=NAME of its own"),
+        (["mesh.data=2", "mesh.hosts=2"], "mesh.hosts=2 processes are each started with the command of one run"),
         (["role=result"], "role=result is not for grux tune"),
         (["run_dir=here"], "run_dir=here is not for grux tune"),
         (["hydra/launcher=basic"], "starts its trials on this machine"),
@@ -281,6 +322,14 @@ def test_contestants_that_differ_in_more_than_one_key(runner: Runner):
     names = [study.contestant for study in read_studies(Path("runs/tuned-search"))]
     assert sorted(names) == sorted(f"arch={a} optimizer={o}" for a in ("gru", "elman") for o in ("adam", "sgd"))
     assert len(runner.results()) == 4
+
+
+@pytest.mark.parametrize(
+    ("word", "names"), [("epochs=1,3", ["epochs=1", "epochs=3"]), ("optimizer=adam,sgd", ["adam", "sgd"])]
+)
+def test_contestants_are_named_by_what_tells_them_apart(runner: Runner, word: str, names: list[str]):
+    assert tune(word, "trials=1") == 0
+    assert [study.contestant for study in read_studies(Path("runs/tuned-search"))] == names
 
 
 def test_files_of_contestants_are_told_apart():

@@ -209,6 +209,16 @@ def _run_in(folder: Path, name: str) -> Run | None:
     return run
 
 
+def refuse_several_processes(jobs: Sequence[Job]) -> None:
+    """Raise `UsageError` for a job that several processes make together: sweeps and searches start one for each job."""
+    for job in jobs:
+        if job.config["mesh"]["hosts"] > 1:
+            raise UsageError(
+                f"mesh.hosts={job.config['mesh']['hosts']} processes are each started with the command of one run, and "
+                "this command starts its runs itself; give one run at a time to `grux train`."
+            )
+
+
 def check_storage(folder: Path) -> None:
     """Raise `StorageError` unless a file can be made where the run folder will lie, before anything costs time."""
     place = _existing(folder)  # what is missing of the path is made when the run starts, not before it is checked

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from grux.config.complaints import nearest
 from grux.config.compose import parsed
 from grux.config.values import check_value
-from grux.errors import UsageError
+from grux.errors import GruxError, UsageError
 from grux.launch.jobs import Job, jobs_of
 from grux.launch.local import launch
 from grux.launch.outcome import Outcome, not_started, outcome_in_folder
@@ -211,7 +211,7 @@ class Optuna(OwnSweeper):
             import optuna  # noqa: F401
         except ModuleNotFoundError as error:
             raise UsageError("hydra/sweeper=grux_optuna needs Optuna; install grux[tune].") from error
-        ran = 0
+        ran, errors = 0, []
 
         def first(words: list[str]) -> tuple[Job, bool]:
             (job,) = self._task.jobs([words])
@@ -223,10 +223,17 @@ class Optuna(OwnSweeper):
             nonlocal ran
             returns = self._launcher.launch(batch, initial_job_idx=ran)
             ran += len(batch)
+            errors.extend(r._return_value for r in returns if r.status != JobStatus.COMPLETED)
             return [r._return_value if r.status == JobStatus.COMPLETED else None for r in returns]
 
         overrides = parsed(arguments, config_dir=self._task.config_dir, sweep=self._params)
         print(summary(search.run(overrides, first=first, run=run)), flush=True)
+        if errors:
+            raise NotDone(
+                f"{len(errors)} of {ran} trials that were started failed (first: {str(errors[0]).rstrip('.')}); the "
+                "same command tries them again.",
+                getattr(errors[0], "exit_code", GruxError.exit_code),
+            )
 
 
 def _returned(outcome: Outcome, overrides: Sequence[str]) -> JobReturn:

@@ -56,10 +56,11 @@ class Search:
         # With the same seed a study that goes on would ask for its first trials once more.
         seed = self.seed + len(study.trials)
         study.sampler = kind(seed=seed, **({"constant_liar": True} if self.sampler == "tpe" else {}))
+        _try_failed_again(study)
         # What a killed search was at: the same jobs again, which go on from where they were.
         begun = [(t.number, t.params) for t in study.trials if t.state == optuna.trial.TrialState.RUNNING]
         while True:
-            over = sum(trial.state.is_finished() for trial in study.trials)
+            over = sum(trial.state.is_finished() for trial in standing(study))
             while len(begun) < min(batch, self.trials - over):
                 trial = study.ask(space)
                 begun.append((trial.number, trial.params))
@@ -72,6 +73,25 @@ class Search:
                 else:
                     study.tell(number, score)
             begun = []
+
+
+AGAIN = "again"
+"""Attribute of a trial: the number of the failed one whose values it tries once more. Optuna changes no ended trial."""
+
+
+def standing(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+    """The trials of a study without those that failed and were tried again."""
+    made_good = {trial.user_attrs.get(AGAIN) for trial in study.trials}
+    return [trial for trial in study.trials if trial.number not in made_good]
+
+
+def _try_failed_again(study: "optuna.Study") -> None:
+    """Have the study ask for the values of trials that failed before it asks for others."""
+    import optuna
+
+    for trial in standing(study):
+        if trial.state == optuna.trial.TrialState.FAIL:
+            study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
 
 
 def space_of(overrides: Sequence[Override]) -> tuple[dict[str, Any], list[str]]:
@@ -143,10 +163,11 @@ def summary(study: "optuna.Study") -> str:
     """What came out of a study, in one line."""
     import optuna
 
-    told = [trial.value for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
-    failed = sum(trial.state == optuna.trial.TrialState.FAIL for trial in study.trials)
+    trials = [trial for trial in standing(study) if trial.state.is_finished()]
+    told = [trial.value for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
     diverged = sum(value is None or not math.isfinite(value) for value in told)
-    words = f"{study.study_name}: {len(told) + failed} trials, {failed} failed, {diverged} diverged"
+    count = f"{len(trials)} trial{'s' * (len(trials) != 1)}"
+    words = f"{study.study_name}: {count}, {len(trials) - len(told)} failed, {diverged} diverged"
     if len(told) == diverged:
         return f"{words}; none has a score"
     chosen = " ".join(f"{key}={text(value)}" for key, value in study.best_params.items())

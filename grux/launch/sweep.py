@@ -25,7 +25,7 @@ from grux.config.targets import resolve
 from grux.errors import Diverged, GruxError, Interrupted, UsageError
 from grux.launch.closing import closing_line
 from grux.launch.fence import refuse_below_a_launcher
-from grux.launch.jobs import CommandLine, Job, admit, check_storage, named_job, prepare
+from grux.launch.jobs import CommandLine, Job, admit, check_storage, named_job, prepare, refuse_several_processes
 from grux.launch.local import launch
 from grux.launch.outcome import Outcome
 from grux.launch.settings import settings_of
@@ -107,11 +107,7 @@ class Task:
     def jobs(self, each: Sequence[Sequence[str]]) -> list[Job]:
         """The jobs of these overrides, all composed and checked before the first one may cost any time."""
         jobs = [self.prepared(overrides, one_of=len(each)) for overrides in each]
-        if spread := [job for job in jobs if job.config["mesh"]["hosts"] > 1]:
-            raise UsageError(
-                f"mesh.hosts={spread[0].config['mesh']['hosts']} processes are each started with the command of one "
-                "run, and this is a sweep, which starts its jobs itself; give one run at a time."
-            )
+        refuse_several_processes(jobs)
         for overrides, job in zip(each, jobs, strict=True):
             if not job.done and tuple(overrides) not in self._checked:
                 check_storage(job.folder)

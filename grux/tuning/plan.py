@@ -1,7 +1,8 @@
 """What a command line of `grux tune` asks for: contestants, the space, and for each trial its job."""
 
+import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from grux.config.identity import slug
 from grux.config.settings import Seed
 from grux.config.values import check_value
 from grux.errors import GruxError, UsageError
-from grux.launch.jobs import CommandLine, Job, check_storage, named_job, prepare
+from grux.launch.jobs import CommandLine, Job, check_storage, named_job, prepare, refuse_several_processes
 from grux.results.select import SEEDS, WITHOUT_EFFECT
 from grux.results.space import Distribution, Value, as_word, parse, parse_space
 from grux.results.trials import SUFFIX
@@ -133,13 +134,21 @@ def plan_of(line: CommandLine, own: Sequence[str]) -> Plan:
     if line.hydra:
         raise UsageError(f"{line.hydra[0]}: grux tune starts its trials on this machine; leave it out.")
     each = replace(line, is_sweep=True).jobs()
-    contestants = tuple(Contestant(name, tuple(words)) for name, words in zip(_names(each), each, strict=True))
-    if len({contestant.name for contestant in contestants}) < len(contestants):
+    bases = [prepare(words, config_dir=line.config_dir, plugins=line.plugins) for words in each]
+    names = _names(each, bases[0].choices)
+    if len(set(names)) < len(names):
         raise UsageError("a contestant is named twice; name each one once.")
-    bases = [prepare(one.overrides, config_dir=line.config_dir, plugins=line.plugins) for one in contestants]
+    contestants = tuple(Contestant(name, tuple(words)) for name, words in zip(names, each, strict=True))
     for key in ("group", "runs", "seeds", "first_seed"):
         if len({base.config[key] for base in bases}) > 1:
             raise UsageError(f"{key} differs between the contestants; give all of them the same.")
+    for key in ("data", "task"):
+        if len({json.dumps(base.config[key], sort_keys=True) for base in bases}) > 1:
+            raise UsageError(
+                f"{key} differs between the contestants ({', '.join(names)}), whose scores would not compare; tune one "
+                f"{key} at a time, each under a group=NAME of its own."
+            )
+    refuse_several_processes(bases)
     if bases[0].config["seeds"] > FRESH or bases[0].config["first_seed"] + FRESH + search.seeds > 2**31:
         raise UsageError(
             "seeds of the result would meet those of the search; choose fewer seeds or a lower first_seed."
@@ -196,10 +205,10 @@ def _scalar(word: str, text: str) -> Any:
         return text
 
 
-def _names(each: Sequence[Sequence[str]]) -> list[str]:
-    """What tells the contestants apart: "gru" where one key does, "arch=gru optimizer=sgd" where several do."""
+def _names(each: Sequence[Sequence[str]], choices: Collection[str]) -> list[str]:
+    """What tells the contestants apart: "gru" where one of `choices` does, else "epochs=3" or "arch=gru epochs=3"."""
     own = [[word for word in words if not all(word in others for others in each)] for words in each]
-    if all(len(words) == 1 for words in own):
+    if all(len(words) == 1 and words[0].partition("=")[0] in choices for words in own):
         return [words[0].partition("=")[2] for words in own]
     if len(each) == 1:
         return [next((w.partition("=")[2] for w in each[0] if w.startswith("arch=")), "default")]

@@ -7,6 +7,7 @@ tried again, one that diverged has its answer.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from grux.errors import Diverged, Interrupted, UsageError
 from grux.launch.jobs import Job
@@ -150,20 +151,43 @@ def _require_all_tried(plan: Plan, ends: Sequence[Outcome]) -> None:
 
 
 def _final(plan: Plan, contestant: Contestant) -> Job:
-    """The job of a contestant's result, written down in its study file."""
+    """The job of a contestant's result, written down in its study file.
+
+    `final` names the runs of the best values, one for each choice of seeds, and of these the one asked for last.
+    """
     study = read_study(plan.folder, contestant.file)
     best = _best(plan, study)
     job = plan.final(contestant, best.values)
-    before = (study.settings.get("final") or {}).get("run", job.folder.name)
-    if before != job.folder.name and (plan.results / before).is_dir():
-        # More trials found better values: the result of fewer ones is kept, but out of the way of tables.
-        aside = plan.folder / STUDY / contestant.file / "superseded"
-        aside.mkdir(exist_ok=True)
-        (plan.results / before).rename(aside / before)
-        print(f"{contestant.name}: better values were found; the result of the search before is now in {aside}")
-    note = {"run": job.folder.name, "trial": best.number, "values": best.values}
+    aside = plan.folder / STUDY / contestant.file / "superseded"
+    before = study.settings.get("final") or {}
+    runs = [Path(str(name)).name for name in before.get("runs", [before["run"]] if before else [])]
+    if before and before.get("values") != best.values:
+        # More trials found better values: the results of fewer ones are kept, but out of the way of tables.
+        moved = [_set_aside(plan.results / name, aside) for name in runs if name != job.folder.name]
+        if any(moved):
+            print(f"{contestant.name}: better values were found; the result of the search before is now in {aside}")
+        runs = []
+    if not job.folder.exists() and read_run(aside / job.folder.name).state == "done":
+        job.folder.parent.mkdir(parents=True, exist_ok=True)
+        (aside / job.folder.name).rename(job.folder)
+        job = plan.final(contestant, best.values)
+    runs = [*(name for name in runs if name != job.folder.name), job.folder.name]
+    note = {"run": job.folder.name, "runs": runs, "trial": best.number, "values": best.values}
     write_json(plan.folder / STUDY / f"{contestant.file}.json", {**study.settings, "final": note})
     return job
+
+
+def _set_aside(folder: Path, aside: Path) -> bool:
+    """Move a run folder, under a free name, to those that are results no more; False where there is none."""
+    if not folder.is_dir():
+        return False
+    aside.mkdir(exist_ok=True)
+    place, number = aside / folder.name, 1
+    while place.exists():
+        number += 1
+        place = aside / f"{folder.name}-{number}"
+    folder.rename(place)
+    return True
 
 
 def _best(plan: Plan, study: Study) -> Trial:

@@ -14,6 +14,7 @@ from grux.errors import UsageError
 optuna = pytest.importorskip("optuna")
 
 from grux.launch.search import Search, open_study, space_of, summary  # noqa: E402
+from grux.launch.sweep import Task  # noqa: E402
 
 
 def space(*words: str):
@@ -111,22 +112,65 @@ def test_another_question_is_another_study():
     assert len(names) == 2 and same in names
 
 
+def test_a_failed_trial_is_tried_again_with_its_values():
+    study, tried = search(3, lambda x: None if len(study_trials()) == 2 else 1.0, batch=1, sampler="random")
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
+    study, again = search(3, lambda x: None, batch=1, sampler="random")
+    assert again == [tried[1]] and ": 3 trials, 1 failed, 0 diverged" in summary(study)
+    study, again = search(4, lambda x: 2.0, batch=1, sampler="random")
+    assert again[0] == tried[1] and len(again) == 2 and again[1] not in tried
+    assert ": 4 trials, 0 failed, 0 diverged; best validation score 1" in summary(study)
+    assert search(4, lambda x: 2.0)[1] == []
+
+
+def study_trials() -> list:
+    (found,) = optuna.get_all_study_summaries(open_storage())
+    return optuna.load_study(study_name=found.study_name, storage=open_storage()).trials
+
+
 def test_from_the_command_line(capsys, monkeypatch, tmp_path):
-    """TPE on the jobs' validation scores; the same command again starts nothing."""
+    """TPE on the jobs' validation scores; the same command again starts nothing but what failed."""
     started = stand_in(
         monkeypatch,
         tmp_path,
         whole_record(),
         gru="done(float(words['learning_rate']))",
         elman="status('failed', 'Diverged', 'lower it.'); sys.exit(4)",
-        lstm="os._exit(1)",
+        lstm="os._exit(3)",
     )
-    words = ["train", "-m", "hydra/sweeper=grux_optuna", "hydra.sweeper.trials=5", "launcher.jobs=2"]
+    words = [
+        "train",
+        "-m",
+        "hydra/sweeper=grux_optuna",
+        "hydra.sweeper.trials=5",
+        "hydra.sweeper.seed=1",
+        "launcher.jobs=2",
+    ]
     words += ["arch=gru,elman,lstm", "learning_rate=interval(0.1,0.9)"]
-    assert main(words) == 0
-    out = capsys.readouterr().out.splitlines()[-1]
-    assert "5 trials" in out and len(started()) == 5
+    code = main(words)
+    out, err = capsys.readouterr()
+    ends = [line.split("arch=")[1].split()[0] for line in started()]
+    assert ": 5 trials, " in out.splitlines()[-1] and len(ends) == 5
     records = [json.loads(path.read_text()) for path in Path("runs/default").glob("*/result.json")]
     scores = [record["seeds"][0]["scores"]["validation"]["accuracy"] for record in records]
     assert not scores or f"best validation score {max(scores):.6g}" in out
-    assert main(words) == 0 and len(started()) == 5
+    failed = ends.count("lstm")
+    assert failed and code == 3
+    assert f"grux: {failed} of 5 trials that were started failed (first: lstm on first_token: failed: " in err
+    monkeypatch.setenv("STUB_ENDS", "{}")
+    assert main(words) == 0 and f": 5 trials, 0 failed, {ends.count('elman')} diverged" in capsys.readouterr().out
+    assert [line.split("arch=")[1].split()[0] for line in started()[5:]] == ["lstm"] * failed
+    assert main(words) == 0 and len(started()) == 5 + failed
+
+
+def test_a_search_of_which_nothing_has_a_score(capsys, monkeypatch, tmp_path):
+    stand_in(monkeypatch, tmp_path, whole_record(), gru="sys.exit(1)")
+    words = ["hydra/sweeper=grux_optuna", "hydra.sweeper.trials=1", "arch=gru", "learning_rate=interval(0.1,0.9)"]
+    assert main(["train", "-m", *words]) == 1
+    out, err = capsys.readouterr()
+    assert ": 1 trial, 1 failed, 0 diverged; none has a score" in out and err.count("\n") == 1
+
+
+def test_runs_of_several_processes_are_no_sweep():
+    with pytest.raises(UsageError, match=r"mesh\.hosts=2 processes are each started with the command of one run"):
+        Task(None, ()).jobs([["mesh.data=2", "mesh.hosts=2"]])
