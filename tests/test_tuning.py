@@ -1,7 +1,6 @@
 """`grux tune`: equal searches, fresh seeds, nothing done twice, and no test score that a search could see."""
 
 import copy
-import json
 import math
 import shutil
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from small_runs import SMALL, train
+from small_runs import SMALL
 
 import grux.launch.jobs as jobs_module
 import grux.tuning.search as search_module
@@ -20,12 +19,9 @@ from grux.folder import RunFolder
 from grux.launch.fence import DEPTH
 from grux.launch.jobs import Job
 from grux.launch.outcome import Outcome
-from grux.results.record import read_run, write_json
-from grux.results.space import parse_space
+from grux.results.record import write_json
 from grux.results.trials import read_studies
-from grux.training.programs import Programs
 from grux.tuning.plan import FRESH, Contestant
-from grux.tuning.samplers import STARTUP, random, tpe
 
 WORDS = (*[word for word in SMALL if not word.startswith("tensorboard")], "group=tuned", "search.clip=null")
 
@@ -340,32 +336,6 @@ def test_files_of_contestants_are_told_apart():
 
 # Samplers
 
-SPACE = parse_space({"rate": "log(1e-4, 1)", "width": "logint(2, 512)", "clip": "choice(1, 5, null)"})
-
-
-def value(values: dict) -> float:
-    """Best at a rate of 0.03 and without clipping."""
-    return -abs(math.log10(values["rate"] / 0.03)) - 0.5 * (values["clip"] is not None)
-
-
-def test_random_draws_are_a_function_of_seed_and_number():
-    assert random(SPACE, 0, 3) == random(SPACE, 0, 3) != random(SPACE, 0, 4) != random(SPACE, 1, 3)
-    smaller = {key: one for key, one in SPACE.items() if key != "rate"}
-    assert random(smaller, 0, 3)["width"] == random(SPACE, 0, 3)["width"]
-
-
-def test_tpe_learns_and_is_a_function_of_the_trials_before():
-    pytest.importorskip("optuna")
-    history: list = []
-    for number in range(25):
-        values = tpe(SPACE, 0, number, history)
-        assert values == tpe(SPACE, 0, number, list(history))
-        assert (values == random(SPACE, 0, number)) == (number < STARTUP)
-        assert set(values) == set(SPACE) and 1e-4 <= values["rate"] <= 1 and type(values["width"]) is int  # type: ignore[operator]
-        history.append((values, value(values)))
-    early, late = ([score for _, score in part] for part in (history[:STARTUP], history[-10:]))
-    assert sum(late) / len(late) > sum(early) / len(early) + 0.2
-
 
 def test_a_search_by_tpe_goes_on_as_it_would_have(runner: Runner, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("optuna")
@@ -384,41 +354,6 @@ def test_tpe_without_optuna_is_a_sentence(runner: Runner, capsys, monkeypatch: p
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert tune("arch=gru", "trials=2", "sampler=tpe") == 2
     assert 'pip install "grux[tune]"' in capsys.readouterr().err and not runner.started
-
-
-# Real runs
-
-
-@pytest.mark.parametrize("weights", ["last", "every"])
-def test_a_run_of_a_search_never_sees_a_test_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str):
-    seen, evaluate = [], Programs.evaluate
-
-    def watched(self, params, split, batch_size):
-        seen.append(split)
-        return evaluate(self, params, split, batch_size)
-
-    monkeypatch.setattr(Programs, "evaluate", watched)
-    record = train("role=search", "steps=4", f"test_weights={weights}", folder=tmp_path / "run")
-    assert len({id(split) for split in seen}) == 1
-    assert [set(row["scores"]) for row in record["seeds"]] == [{"validation"}]
-    assert read_run(tmp_path / "run").state == "done"
-    assert record["run_id"] != train("steps=4", folder=tmp_path / "other")["run_id"]
-
-
-def test_a_whole_search_with_processes(place: Path, capsys):
-    """As a user starts it: two trials and the result, each a process of its own."""
-    words = ["arch=elman", "trials=1", "seeds=2", "epochs=2", "tensorboard=false", "progress=none", "launcher.jobs=1"]
-    assert main(["tune", *WORDS, "search.model.dropout=null", *words]) == 0
-    out = capsys.readouterr().out
-    (study,) = read_studies(Path("runs/tuned-search"))
-    (trial,) = study.trials
-    assert trial.state == "done" and trial.run.record is not None
-    assert [row["seed"] for row in trial.run.record["seeds"]] == [FRESH]
-    assert set(trial.run.record["seeds"][0]["scores"]) == {"validation"}
-    (final,) = Path("runs/tuned").iterdir()
-    record = json.loads((final / "result.json").read_text())
-    assert [row["seed"] for row in record["seeds"]] == [0, 1] and "test" in record["seeds"][0]["scores"]
-    assert record["config"]["learning_rate"] == trial.values["learning_rate"] and "result" in out
 
 
 def test_a_search_inside_a_job_is_refused(runner: Runner, capsys, monkeypatch: pytest.MonkeyPatch):
