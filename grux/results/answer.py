@@ -13,6 +13,8 @@ from grux.results.paired import Comparison
 
 def answers(table: Table) -> list[str]:
     """A sentence or two for each line of the table; before them, where there are several, one for all of them."""
+    if table.select == "max_over_seeds":
+        return _best_seeds(table)
     found = [_line(table, number, line) for number, line in enumerate(table.lines)]
     sentences = [sentence for _, sentence in found]
     sure = [winner for winner, _ in found if winner]
@@ -27,10 +29,30 @@ def answers(table: Table) -> list[str]:
     return [f"On {len(sure)} of {len(found)} {where} one {table.rows_key} is told from all others: {said}.", *sentences]
 
 
+def _best_seeds(table: Table) -> list[str]:
+    """Where luck was chosen there is no winner."""
+    sentences = []
+    for number, line in enumerate(table.lines):
+        cells = {row.name: row.cells[number] for row in table.rows if not row.baseline}
+        percent = " %" if line.unit.name.endswith(" %") else ""
+        said = ", ".join(
+            f"{name} {line.unit.number(cell.mean)}{percent} (of {len(cell.scores)})"
+            for name, cell in cells.items()
+            if cell.scores
+        )
+        measure = f"{line.unit.split} {line.unit.name.removesuffix(' %')}"
+        sentences.append(f"{_where(table, line)}, {measure} of the best seed: {said or 'nothing has finished yet'}.")
+    return [*sentences, f"Seeds were chosen by the very score that is shown, so no {table.rows_key} is named best."]
+
+
+def _where(table: Table, line: Line) -> str:
+    return f"On {line.name}" if table.columns_key == "data" else f"For {table.columns_key}={line.name}"
+
+
 def _line(table: Table, number: int, line: Line) -> tuple[str | None, str]:
     """(who is best beyond doubt, the sentence)."""
     unit, upwards = line.unit, line.unit.higher_is_better
-    where = f"On {line.name}" if table.columns_key == "data" else f"For {table.columns_key}={line.name}"
+    where = _where(table, line)
     cells = {row.name: row.cells[number] for row in table.rows if not row.baseline}
     complete = {name: cell for name, cell in cells.items() if cell.state == "done" and _is_finite(cell)}
     if not complete:

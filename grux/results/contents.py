@@ -97,7 +97,8 @@ class Table:
     """`rows` are contestants whatever way the table is drawn; `transposed` draws them as columns.
 
     `caption` lacks the sentence on how the best is marked: that depends on the format. `reference` is the row that
-    `Cell.versus` compares with, `aggregates` each trained row over all lines, in normalised scores.
+    `Cell.versus` compares with, `aggregates` each trained row over all lines, in normalised scores; `select` is the
+    selection rule.
     """
 
     rows_key: str
@@ -112,6 +113,7 @@ class Table:
     versus_caption: str = ""
     aggregates: Mapping[str, Aggregate] = field(default_factory=dict)
     aggregates_caption: str = ""
+    select: str = "best_val"
 
     @property
     def any_best(self) -> bool:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from grux.results.grid import printable
-from grux.results.listing import NUMBERS
+from grux.results.listing import BEST_VAL, NUMBERS, summary_of
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import flatten, value_of
+from grux.results.selection import Selection
 from grux.results.statistics import summarise
 from grux.results.terminal import Page, ruled_table
 from grux.results.trials import is_search
@@ -223,7 +224,7 @@ def _mean(seeds: Sequence[dict[str, Any]], split: str, unit: Unit) -> str:
     return unit.number(summary.mean) + interval
 
 
-def score_text(run: Run) -> str:
+def score_text(run: Run, selection: Selection = BEST_VAL) -> str:
     """The primary test score (a trial of a search has one of validation alone), or how far the run got."""
     if not run.record:
         status = run.status or {}
@@ -232,11 +233,9 @@ def score_text(run: Run) -> str:
         split, metric = "validation", (run.record.get("selection") or {}).get("metric", "")
     else:
         split, metric = "test", run.record["metric"]["primary"]
-    found = [as_number(e["scores"].get(split, {}).get(metric)) for e in run.record["seeds"] if e["status"] == "done"]
-    scores = [score for score in found if score is not None]
-    if not scores:
-        return "diverged" if run.record["seeds"] else ""
-    summary = summarise(scores)
+    if (summary := summary_of(run, split, metric, selection)) is None:
+        seeds = run.record["seeds"]
+        return "diverged" if seeds and all(entry["status"] != "done" for entry in seeds) else ""
     unit = Unit(metric, split, None, decimals_for(metric, [summary.mean], [summary.half_width or 0.0]))
     interval = "" if summary.half_width is None else f" ± {unit.number(summary.half_width)}"
     return f"{unit.name} {unit.number(summary.mean)}{interval}" + " (validation)" * (split == "validation")

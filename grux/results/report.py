@@ -19,6 +19,7 @@ from grux.results.record import Run
 from grux.results.report_figures import figures
 from grux.results.report_runs import Commands, failures, folds, listed, runs_table
 from grux.results.select import latest
+from grux.results.selection import Selection
 from grux.results.table import make_table
 from grux.results.view import View
 
@@ -34,6 +35,7 @@ def make_report(
     if not runs:
         raise UsageError("there are no runs to report on; train first.")
     view = view or View()
+    selection = Selection(view.select, view.last)
     kept = sorted(latest(runs), key=lambda run: (run.experiment, run.run_id))
     try:
         table = make_table(kept, view)
@@ -45,7 +47,7 @@ def make_report(
         ("answer", "Answer", _answer(said, kept)),
         ("table", "Table", drawn),
         ("figures", "Figures", joined(*pictures, _noted(notes))),
-        ("all-runs", "Runs", joined(_overview(runs, kept, view), *folds(kept, commands or {}))),
+        ("all-runs", "Runs", joined(_overview(runs, kept, view, selection), *folds(kept, commands or {}, selection))),
     ]
     body = [element("h1", title)]
     if question:
@@ -92,8 +94,8 @@ def _answer(said: Sequence[str], runs: Sequence[Run]) -> Markup:
     return joined(*parts)
 
 
-def _overview(all_runs: Sequence[Run], runs: Sequence[Run], view: View) -> Markup:
-    parts = [runs_table(runs, view.rows, view.columns)]
+def _overview(all_runs: Sequence[Run], runs: Sequence[Run], view: View, selection: Selection) -> Markup:
+    parts = [runs_table(runs, view.rows, view.columns, selection)]
     if older := len(all_runs) - len(runs):
         parts.append(
             element("p", f"Left out: {older} older or unfinished tries of the same configs.", class_="small quiet")

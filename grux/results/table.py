@@ -113,6 +113,7 @@ class _Maker:
             reference=view.reference,
             versus_caption=versus_caption(view.reference) if view.reference else "",
             aggregates=aggregates,
+            select=self.selection.rule,
             aggregates_caption=aggregates_caption(*view.bounds, view.reference) if view.bounds else "",
         )
 
