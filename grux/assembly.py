@@ -61,12 +61,11 @@ def assemble(
     """
     plugins, batch_size = config["plugins"], config["batch_size"]
     runs = len(next(iter(values.values()))) if values else 1
-    devices = data_mesh(config["mesh"]["data"], config["mesh"]["hosts"])
-    axis = seed_axis(runs * config["seeds"], config["seed_strategy"], devices)
+    axis = _axis(config, runs)
     dataset: Dataset = build(config["data"], plugins=plugins)
     check_batch_size(dataset, batch_size)
     task = build(config["task"], plugins=plugins)(info=dataset.info)
-    matching = matching or matched(config, dataset, task, lambda width: step_times(config, dataset, task, axis, width))
+    matching = matching or matched(config, dataset, task, lambda width: step_times(config, dataset, task, width))
     config = of_width(config, matching.features) if matching else config
     # Before training: a model that cannot be counted costs seconds, not the record of hours.
     counts = count(nnx.eval_shape(lambda: _learner(config, dataset, 1, {}).build_model(nnx.Rngs(0))), task, dataset)
@@ -80,8 +79,9 @@ def assemble(
     return Parts(matching, dataset, task, axis, programs, length, counts)
 
 
-def step_times(config: dict[str, Any], dataset: Dataset, task: Task, axis: SeedAxis, width: int) -> list[float]:
+def step_times(config: dict[str, Any], dataset: Dataset, task: Task, width: int) -> list[float]:
     """Milliseconds of training steps of all seeds with this width of the recurrent layers, measured here and now."""
+    axis = _axis(config, 1)
     return time_step(
         _programs(of_width(config, width), dataset, task, axis, 1, {}),
         dataset,
@@ -91,6 +91,11 @@ def step_times(config: dict[str, Any], dataset: Dataset, task: Task, axis: SeedA
         steps_per_dispatch=config["steps_per_dispatch"],
         repeats=REPEATS,
     )
+
+
+def _axis(config: dict[str, Any], runs: int) -> SeedAxis:
+    devices = data_mesh(config["mesh"]["data"], config["mesh"]["hosts"])
+    return seed_axis(runs * config["seeds"], config["seed_strategy"], devices)
 
 
 def _programs(

@@ -1,6 +1,7 @@
 """Widths by time: what was measured here is kept, what is reached was measured, and without a measurement nothing."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,11 @@ from grux.config import compose
 from grux.data.batching import steps_per_epoch
 from grux.errors import UsageError
 from grux.launch.jobs import prepare
+from grux.launch.settings import settings_here
+from grux.launch.shares import divide
 from grux.matching import of_width, times
 from grux.matching.times import add_time, match_time, read_times, table_of
+from grux.training.platform import start_jax
 from grux.training.programs import Programs
 from grux.training.seeds import SeedAxis
 from grux.training.timing import time_step
@@ -33,7 +37,7 @@ class Machine:
         self.measured: list[int] = []
         self.milliseconds = lambda width: 1 + 0.1 * width
 
-    def __call__(self, config, dataset, task, axis, width: int) -> list[float]:
+    def __call__(self, config, dataset, task, width: int) -> list[float]:
         self.measured.append(width)
         _learner(of_width(config, width), dataset, 1, {}).build_model(nnx.Rngs(0))  # a width that it can have
         return [self.milliseconds(width)] * 3
@@ -67,7 +71,7 @@ def test_a_width_between_those_measured_is_measured_itself(machine: Machine, cap
     code, out, _ = answer(capsys, "count", "--time", *COUNT, "widths=8,32")
     assert code == 0 and machine.measured == [8, 32] and "ms per step" in out
     config = compose([*SMALL, "match=step_time", "budget=3.01"]).config
-    found = match_time(config, lambda width: machine(config, parts().dataset, None, None, width))
+    found = match_time(config, lambda width: machine(config, parts().dataset, None, width))
     assert machine.measured == [8, 32, 19, 20] and (found.features, found.unit, found.rule) == (20, "ms", "measured")
     assert found.reached == read_times(config)[20]["milliseconds"] == 3.0 and "measured: median of" in found.meaning
     words = [*SMALL, "match=step_time", "budget=3.01", "steps=2", f"run_dir={tmp_path / 'run'}"]
@@ -81,6 +85,52 @@ def test_a_width_between_those_measured_is_measured_itself(machine: Machine, cap
 
 def config_of(*words: str) -> dict:
     return compose([*SMALL, "match=step_time", *words]).config
+
+
+def test_a_step_is_measured_on_the_devices_of_a_batch(monkeypatch: pytest.MonkeyPatch):
+    spread = []
+    monkeypatch.setattr(grux.assembly, "time_step", lambda _, __, axis, **___: spread.append(axis.data) or [1.0])
+    made = parts()
+    for word, devices in (("mesh.data=1", None), ("mesh.data=2", 2)):
+        grux.assembly.step_times(compose([*SMALL, word]).config, made.dataset, made.task, 4)
+        assert spread[-1] is None if devices is None else spread[-1].size == devices
+
+
+def test_several_processes_are_not_measured(machine: Machine, capsys):
+    code, _, err = answer(capsys, "count", "--time", *COUNT, "mesh.data=2", "mesh.hosts=2")
+    assert code == 2 and "a training step is measured in one process" in err and not machine.measured
+
+
+def test_a_sweep_is_measured_on_the_gpu_that_its_jobs_get(machine: Machine, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("grux.launch.shares.gpus", lambda: ["3", "5"])
+    for arch, given in (("gru", "3,5"), ("gru,elman", "3")):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+        assert answer(capsys, "count", "--time", *COUNT, f"arch={arch}", "widths=8")[0] == 0
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == given
+    assert divide(1)[0].environment["CUDA_VISIBLE_DEVICES"] == "3"
+
+
+def test_jobs_that_are_matched_by_time_run_alone():
+    timed, plain = config_of("budget=3"), compose(SMALL).config
+    assert settings_here([plain, plain]).jobs == "auto"
+    assert settings_here([timed, timed]).jobs == settings_here([plain, timed]).jobs == 1
+    two = config_of("budget=3", "launcher.jobs=2")
+    assert settings_here([two]).jobs == 1
+    with pytest.raises(UsageError, match=r"launcher\.jobs=2 shares the machine out.*give launcher\.jobs=1"):
+        settings_here([two, two])
+
+
+def test_what_was_measured_is_what_a_sweep_goes_by(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Jobs are processes of their own, whom the launcher tells what they have of the machine."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("grux.launch.shares.available_cores", lambda: 2)
+    words = [*COUNT, "steps=1", "match=step_time", "budget=1", "tensorboard=false"]
+    start_jax()
+    for arch in ("elman", "gru"):
+        for width, spent in ((4, 1.0), (8, 9.0)):
+            add_time(compose([*words, f"arch={arch}"]).config, width, [spent])
+    code, out, err = answer(capsys, "train", "-m", *words, "arch=elman,gru")
+    assert code == 0 and "2 jobs, one at a time" in out, out + err
 
 
 def test_a_curve_is_followed_by_measuring():
@@ -131,7 +181,7 @@ def test_widths_that_a_model_cannot_have_are_passed_over(machine: Machine):
     config = config_of("budget=3.1", "model.bidirectional=true")
     for width in (8, 32):
         add_time(config, width, [1 + 0.1 * width])
-    found = match_time(config, lambda width: machine(config, parts().dataset, None, None, width))
+    found = match_time(config, lambda width: machine(config, parts().dataset, None, width))
     assert found.features in (20, 22) and found.reached == pytest.approx(1 + 0.1 * found.features)
 
 
@@ -141,12 +191,27 @@ def test_a_time_belongs_to_the_step_and_the_machine(monkeypatch: pytest.MonkeyPa
     assert read_times(config)[8]["milliseconds"] == 2.0
     same = ("learning_rate=0.5", "epochs=3", "first_seed=4", "budget=7", "model.features=3", "group=x", "patience=2")
     assert all(read_times(config_of("budget=3", word)) for word in same)
-    other = ("batch_size=4", "arch=lstm", "model.dropout=0.5", "seeds=2", "optimizer=sgd", "data.longest=9")
+    other = (
+        "batch_size=4",
+        "arch=lstm",
+        "model.dropout=0.5",
+        "seeds=2",
+        "optimizer=sgd",
+        "data.longest=9",
+        "mesh.data=2",
+    )
     assert not any(read_times(config_of("budget=3", word)) for word in other)
     content = json.loads(table_of(config).read_text())
     assert content["machine"]["cores"] and content["versions"]["jax"]
     with monkeypatch.context() as patch:
         patch.setattr(provenance, "available_cores", lambda: 4096)
+        assert not read_times(config)
+    with monkeypatch.context() as patch:
+        for variable, setting in divide(1)[0].environment.items():
+            patch.setenv(variable, setting)
+        patch.setenv("CUDA_VISIBLE_DEVICES", "0")
+        assert read_times(config)  # a job that has the machine to itself
+        patch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=1")
         assert not read_times(config)
     table_of(config).write_text("{")
     assert read_times(config) == {}

@@ -13,6 +13,7 @@ from grux.data.base import Dataset
 from grux.errors import UsageError
 from grux.launch.jobs import named_job, read_command_line
 from grux.launch.loggers import only_our_warnings
+from grux.launch.shares import take_one_gpu
 
 EPILOG = """\
 Examples:
@@ -90,6 +91,8 @@ def _count(jobs: dict[str, Composed]) -> dict[str, dict[str, Any]]:
     if any(composed.config["match"] == "step_time" for composed in jobs.values()):
         from grux.training.platform import start_jax
 
+        if len(jobs) > 1:
+            take_one_gpu()
         start_jax()  # times belong to the devices that a run has
     counts, datasets = {}, {}
     for title, composed in jobs.items():
@@ -110,22 +113,16 @@ def _check_nodes(jobs: dict[str, Composed]) -> None:
 def _count_one(config: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     from flax import nnx
 
+    from grux.assembly import step_times
     from grux.counting.model import count
     from grux.matching import matched, of_width
 
     task = build(config["task"], plugins=config["plugins"])(info=dataset.info)
-    matching = matched(config, dataset, task, lambda width: _measured(config, dataset, task, width))
+    matching = matched(config, dataset, task, lambda width: step_times(config, dataset, task, width))
     config = of_width(config, matching.features) if matching else config
     make_model, layer = (build(config[node], plugins=config["plugins"]) for node in ("model", "arch"))
     model = nnx.eval_shape(lambda: make_model(info=dataset.info, layer=layer, rngs=nnx.Rngs(0)))
     return {**count(model, task, dataset), "matching": matching}
-
-
-def _measured(config: dict[str, Any], dataset: Dataset, task: Any, width: int) -> list[float]:
-    from grux.assembly import step_times
-    from grux.training.seeds import seed_axis
-
-    return step_times(config, dataset, task, seed_axis(config["seeds"], config["seed_strategy"]), width)
 
 
 def _title(choices: dict[str, str], overrides: list[str], each: Sequence[list[str]]) -> str:

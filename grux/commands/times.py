@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from grux.config import Composed, build
 from grux.errors import UsageError
+from grux.launch.shares import take_one_gpu
 
 WIDTHS = (16, 32, 64, 128, 256)
 """What is measured where nobody names widths."""
@@ -25,19 +26,21 @@ def measure(jobs: Mapping[str, Composed], widths: Sequence[int]) -> str:
     from grux.matching.times import add_time, conditions, table_of
     from grux.results.terminal import Page, ruled_table
     from grux.training.platform import start_jax
-    from grux.training.seeds import seed_axis
 
+    if spread := [job.config["mesh"]["hosts"] for job in jobs.values() if job.config["mesh"]["hosts"] > 1]:
+        raise UsageError(f"mesh.hosts={spread[0]}: a training step is measured in one process; leave it out.")
+    if len(jobs) > 1:
+        take_one_gpu()
     start_jax()  # times belong to the devices that a run has
     page = Page()
     table = ruled_table(["", "features", "ms per step", "quartiles"], labels=1, styled=page.styled)
     machine, row = {}, {}
     for title, composed in jobs.items():
         config = composed.config
-        axis = seed_axis(config["seeds"], config["seed_strategy"])
         dataset = build(config["data"], plugins=config["plugins"])
         task = build(config["task"], plugins=config["plugins"])(info=dataset.info)
         for width in widths:
-            row = add_time(config, width, step_times(config, dataset, task, axis, width))
+            row = add_time(config, width, step_times(config, dataset, task, width))
             spread = f"{row['low']:.3g} to {row['high']:.3g}"
             table.add_row(Text(title), f"{width:,}", f"{row['milliseconds']:.3g}", spread)
         machine = conditions(config)["machine"]

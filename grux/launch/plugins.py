@@ -28,7 +28,7 @@ from grux.launch.outcome import Outcome, not_started, outcome_in_folder
 from grux.launch.overview import Overview, make_overview
 from grux.launch.remote import follow
 from grux.launch.search import Search, summary
-from grux.launch.settings import Settings, settings_of
+from grux.launch.settings import Settings, settings_here, settings_of
 from grux.launch.sweep import NotDone, Task, described, higher_is_better, objective, require_all_done
 from grux.launch.together import train_all
 from grux.together import programs
@@ -81,7 +81,7 @@ class Local(OwnLauncher):
     __module__ = PACKAGE
 
     def start(self, jobs: Sequence[Job]) -> list[Outcome]:
-        return launch(jobs, settings_of([job.config for job in jobs]), overview=_overview(jobs))
+        return launch(jobs, settings_here([job.config for job in jobs]), overview=_overview(jobs))
 
 
 class Slurm(OwnLauncher):

@@ -1,6 +1,6 @@
 """How a sweep is launched: the node `launcher` of a config as one object."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from grux.errors import UsageError
@@ -33,3 +33,19 @@ def settings_of(configs: list[dict[str, Any]]) -> Settings:
                     "give it one value."
                 )
     return Settings(**nodes[0])
+
+
+def settings_here(configs: list[dict[str, Any]]) -> Settings:
+    """The settings of jobs that share this machine; those matched by time have it to themselves, as when measured.
+
+    Raises `UsageError` where they are to run side by side.
+    """
+    settings = settings_of(configs)
+    if not any(config["match"] == "step_time" for config in configs):
+        return settings
+    if settings.jobs != "auto" and min(settings.jobs, len(configs)) > 1:
+        raise UsageError(
+            f"launcher.jobs={settings.jobs} shares the machine out, and match=step_time goes by times of a run that "
+            "has all of it; give launcher.jobs=1, or leave it out."
+        )
+    return replace(settings, jobs=1)

@@ -45,7 +45,16 @@ def conditions(config: dict[str, Any]) -> dict[str, Any]:
     relevant = {key: value for key, value in config.items() if key not in NO_PART}
     relevant["model"] = {key: value for key, value in config["model"].items() if key != "features"}
     versions = {name: version for name, version in provenance.versions().items() if name in VERSIONS}
-    machine = provenance.device(jax.local_devices(), provenance.available_cores())
+    relevant["mesh"] = {"data": config["mesh"]["data"]}
+    cores = provenance.available_cores()
+    machine = provenance.device(jax.local_devices(), cores)
+    # What a launcher tells its job of the machine stands in the counts of devices and cores already.
+    told = {("NPROC", str(cores)), ("OMP_NUM_THREADS", str(cores))}
+    machine["environment"] = {
+        name: value
+        for name, value in machine["environment"].items()
+        if name != "CUDA_VISIBLE_DEVICES" and (name, value) not in told
+    }
     return {"config": relevant, "machine": machine, "versions": versions}
 
 

@@ -18,6 +18,7 @@ from grux.config.settings import Seed
 from grux.config.values import check_value
 from grux.errors import GruxError, UsageError
 from grux.launch.jobs import CommandLine, Job, check_storage, named_job, prepare, refuse_several_processes
+from grux.launch.settings import settings_here
 from grux.results.select import SEEDS, WITHOUT_EFFECT
 from grux.results.space import Distribution, Value, as_word, parse, parse_space
 from grux.results.trials import SUFFIX
@@ -149,6 +150,7 @@ def plan_of(line: CommandLine, own: Sequence[str]) -> Plan:
                 f"{key} at a time, each under a group=NAME of its own."
             )
     refuse_several_processes(bases)
+    settings_here([base.config for base in bases])
     if bases[0].config["seeds"] > FRESH or bases[0].config["first_seed"] + FRESH + search.seeds > 2**31:
         raise UsageError(
             "seeds of the result would meet those of the search; choose fewer seeds or a lower first_seed."

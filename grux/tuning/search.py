@@ -14,7 +14,7 @@ from grux.launch.jobs import Job
 from grux.launch.local import launch
 from grux.launch.outcome import Outcome
 from grux.launch.overview import make_overview
-from grux.launch.settings import settings_of
+from grux.launch.settings import settings_here
 from grux.launch.sweep import described
 from grux.results.record import read_run, write_json
 from grux.results.trials import STUDY, Study, Trial, outcome, read_study, read_trial, worst_score
@@ -66,7 +66,7 @@ def run_jobs(jobs: Sequence[Job]) -> list[Outcome]:
         return []
     ends = launch(
         jobs,
-        settings_of([job.config for job in jobs]),
+        settings_here([job.config for job in jobs]),
         overview=make_overview(jobs[0].config["progress"], described),
     )
     stopped = [end for end in ends if end.state in ("interrupted", "busy")]
