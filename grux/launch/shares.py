@@ -95,12 +95,6 @@ def gpus() -> list[str]:
     return [str(number) for number in range(count)]
 
 
-def take_one_gpu() -> None:
-    """Before JAX starts: have this process use the GPU that a job of a sweep which runs alone would get."""
-    if devices := gpus():
-        os.environ["CUDA_VISIBLE_DEVICES"] = devices[0]
-
-
 def machine_memory() -> int:
     """Bytes that this process and its children may use: the machine's, or less in a container; 0 where unknown."""
     limits = []
