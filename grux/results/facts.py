@@ -91,13 +91,13 @@ def facts_of(runs: Sequence[Run], shown: Sequence[str]) -> dict[str, float | str
     return found
 
 
-def require_facts(runs: Sequence[Run], shown: Sequence[str]) -> None:
-    """Raises UsageError for a name that is no fact and no key of any run."""
+def require_facts(runs: Sequence[Run], shown: Sequence[str], said: str) -> None:
+    """Raises UsageError for a name that is no fact and no key of any run; `said` is how they were asked for."""
     for name in shown:
         if name not in FACTS and all(value_of(run, name) is None for run in runs):
             near = nearest_keys(name, [*FACTS, *known_keys(runs)])
             hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(FACTS)}, or a config key."
-            raise UsageError(f"--show {name} is not known; {hint}")
+            raise UsageError(f"{said}: {name} is not known; {hint}")
 
 
 def extras(rows: Sequence[Row], shown: Sequence[str]) -> tuple[Extra, ...]:
