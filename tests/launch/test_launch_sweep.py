@@ -1,5 +1,6 @@
 """Sweeps from the command line to the run folders, with a stand-in for the training of each job."""
 
+import contextlib
 import io
 import json
 import os
@@ -19,6 +20,11 @@ from grux.cli import main
 from grux.launch import command
 from grux.launch.outcome import Outcome
 from grux.launch.overview import Live
+
+# It sets up logging anew, and absl's handler then closes a stream that is not the standard error of that moment: inside
+# a test whose output is caught that would be the one of pytest.
+with contextlib.suppress(ImportError):
+    import submitit  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
