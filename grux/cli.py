@@ -4,6 +4,7 @@ Nothing heavy is imported here: each sub-command imports what it needs when it i
 """
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -49,6 +50,8 @@ time, 128 + N killed by signal N. GRUX_DEBUG=1 shows where an error came from.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # latin-1 and ASCII have no ± and no ─; stderr replaces on its own
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()  # here, where a closed pipe can still be answered

@@ -106,10 +106,8 @@ class RunFolder:
         """Remove a lock whose process died without a word; raise UsageError where the process may be alive."""
         owner = _owner(self._lock)
         # A process of this number that is not this one: after a reboot or in a container this one may have got it.
-        # A job of a scheduler that is started again, perhaps on another machine, finds the lock of its former start.
         mine = _identity()
-        again = owner is not None and "job" in mine and owner.get("job") == mine["job"]
-        if owner is not None and owner != mine and not again and not is_gone(owner):
+        if owner is not None and owner != mine and not _is_former_start(owner, mine) and not is_gone(owner):
             raise UsageError(
                 f"{self.path} is being written by process {owner['pid']} on {owner['host']}; wait for it, or remove "
                 f"{self._lock} if that process is no longer there."
@@ -125,6 +123,14 @@ class RunFolder:
             with contextlib.suppress(FileExistsError):
                 os.link(aside, self._lock)
         aside.unlink(missing_ok=True)
+
+
+def _is_former_start(owner: dict[str, Any], mine: dict[str, Any]) -> bool:
+    """Whether a scheduler has started the owner's job again as this process, perhaps on another machine.
+
+    Two processes of one start are two writers.
+    """
+    return "job" in mine and owner.get("job") == mine["job"] and owner.get("start", 0) < mine["start"]
 
 
 def living_owner(folder: Path, *, ended: str | None = None) -> dict[str, Any] | None:
@@ -149,13 +155,15 @@ def _identity() -> dict[str, Any]:
     """Who writes a run folder: a process on a host and, where Slurm runs it, its job, which outlives the process."""
     array, number, job = (os.environ.get(f"SLURM_{key}") for key in ("ARRAY_JOB_ID", "ARRAY_TASK_ID", "JOB_ID"))
     name = f"{array}_{number}" if array else job
-    return {"pid": os.getpid(), "host": socket.gethostname(), **({"job": name} if name else {})}
+    restarts = os.environ.get("SLURM_RESTART_COUNT", "")
+    job_of = {"job": name, "start": int(restarts) if restarts.isdecimal() else 0} if name else {}
+    return {"pid": os.getpid(), "host": socket.gethostname(), **job_of}
 
 
 def _owner(lock: Path) -> dict[str, Any] | None:
     try:
         content = read_json(lock)
-        job = {"job": str(content["job"])} if "job" in content else {}
+        job = {"job": str(content["job"]), "start": int(content.get("start", 0))} if "job" in content else {}
         return {"pid": int(content["pid"]), "host": str(content["host"]), **job}
     except (GruxError, OSError, ValueError, KeyError, TypeError):
         return None

@@ -158,7 +158,7 @@ def _run(
                 patience=config["patience"],
                 steps_per_dispatch=config["steps_per_dispatch"],
                 checkpoint_every=config["checkpoint_every"],
-                test_at_evaluations=config["test_weights"] == "every",
+                test_at_evaluations=config["test_weights"] == "every" and config["role"] != "search",
                 seconds=parts.length.seconds,
             ),
             checkpoints=checkpoints,

@@ -24,7 +24,7 @@ status("running", step=1, steps=4)
 
 def job(name: str, **config: object) -> Job:
     """A job whose folder is runs/stubs/<name>."""
-    values = {"group": "stubs", "progress": "none", **config}
+    values = {"group": "stubs", "progress": "none", "mesh": {"data": 1, "hosts": 1}, **config}
     return Job(values, {"arch": name, "data": "none"}, name, Path("runs/stubs") / name, False)
 
 

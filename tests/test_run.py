@@ -18,6 +18,7 @@ from grux.cli import main
 from grux.config import run_id
 from grux.errors import CheckpointError, Diverged, Interrupted, StorageError, UsageError
 from grux.folder import RunFolder
+from grux.launch.jobs import prepare
 from grux.results.record import read_run
 
 SHORT = ("seeds=2", "first_seed=4", "epochs=2")
@@ -180,6 +181,19 @@ def test_a_finished_run_is_left_alone(finished, capsys: pytest.CaptureFixture[st
     assert first["seeds"] == second["seeds"] and lines(folder) == lines(beside)
 
 
+def test_an_interrupted_run_goes_on_also_where_it_was_forced(tmp_path: Path):
+    words = [*SMALL, f"run_dir={tmp_path / 'run'}", "force=true"]
+    folder, beside = tmp_path / "run", tmp_path / "run-2"
+    for place in (folder, beside):
+        place.mkdir()
+        (place / "status.json").write_text(json.dumps({"run_id": prepare(words).run_id, "state": "interrupted"}))
+    assert prepare(words).folder == folder
+    train(*SHORT, folder=tmp_path / "done")
+    done = json.loads((tmp_path / "done" / "result.json").read_text()) | {"run_id": prepare(words).run_id}
+    (folder / "result.json").write_text(json.dumps(done))
+    assert prepare(words).folder == beside
+
+
 def test_a_folder_of_another_run_is_refused(finished):
     folder, _ = finished
     with pytest.raises(UsageError, match="holds the run gru-first_token-"):
@@ -251,6 +265,19 @@ def test_a_lock_of_another_machine_is_respected(tmp_path: Path):
     with pytest.raises(UsageError, match="process 1 on elsewhere"), held(tmp_path):
         pass
     assert (tmp_path / "lock").exists()
+
+
+def test_a_lock_of_the_same_scheduled_job_is_taken_by_a_later_start_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Two processes of one allocation have the same job too."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    (tmp_path / "lock").write_text('{"pid": 1, "host": "elsewhere", "job": "7", "start": 0}')
+    with pytest.raises(UsageError, match="process 1 on elsewhere"), held(tmp_path):
+        pass
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    with held(tmp_path):
+        assert json.loads((tmp_path / "lock").read_text())["start"] == 1
 
 
 def test_a_lock_is_never_seen_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,7 +1,6 @@
 """Widths by time: what was measured here is kept, what is reached was measured, and without a measurement nothing."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -99,15 +98,6 @@ def test_a_step_is_measured_on_the_devices_of_a_batch(monkeypatch: pytest.Monkey
 def test_several_processes_are_not_measured(machine: Machine, capsys):
     code, _, err = answer(capsys, "count", "--time", *COUNT, "mesh.data=2", "mesh.hosts=2")
     assert code == 2 and "a training step is measured in one process" in err and not machine.measured
-
-
-def test_a_sweep_is_measured_on_the_gpu_that_its_jobs_get(machine: Machine, capsys, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("grux.launch.shares.gpus", lambda: ["3", "5"])
-    for arch, given in (("gru", "3,5"), ("gru,elman", "3")):
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-        assert answer(capsys, "count", "--time", *COUNT, f"arch={arch}", "widths=8")[0] == 0
-        assert os.environ["CUDA_VISIBLE_DEVICES"] == given
-    assert divide(1)[0].environment["CUDA_VISIBLE_DEVICES"] == "3"
 
 
 def test_jobs_that_are_matched_by_time_run_alone():

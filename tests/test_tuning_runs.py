@@ -24,7 +24,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_run_of_a_search_never_sees_a_test_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("weights", ["last", "every"])
+def test_a_run_of_a_search_never_sees_a_test_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str):
     seen, evaluate = [], Programs.evaluate
 
     def watched(self, params, split, batch_size):
@@ -32,7 +33,7 @@ def test_a_run_of_a_search_never_sees_a_test_split(tmp_path: Path, monkeypatch: 
         return evaluate(self, params, split, batch_size)
 
     monkeypatch.setattr(Programs, "evaluate", watched)
-    record = train("role=search", "steps=4", folder=tmp_path / "run")
+    record = train("role=search", "steps=4", f"test_weights={weights}", folder=tmp_path / "run")
     assert len({id(split) for split in seen}) == 1
     assert [set(row["scores"]) for row in record["seeds"]] == [{"validation"}]
     assert read_run(tmp_path / "run").state == "done"

@@ -13,7 +13,6 @@ from grux.data.base import Dataset
 from grux.errors import UsageError
 from grux.launch.jobs import named_job, read_command_line
 from grux.launch.loggers import only_our_warnings
-from grux.launch.shares import take_one_gpu
 
 EPILOG = """\
 Examples:
@@ -91,8 +90,6 @@ def _count(jobs: dict[str, Composed]) -> dict[str, dict[str, Any]]:
     if any(composed.config["match"] == "step_time" for composed in jobs.values()):
         from grux.training.platform import start_jax
 
-        if len(jobs) > 1:
-            take_one_gpu()
         start_jax()  # times belong to the devices that a run has
     counts, datasets = {}, {}
     for title, composed in jobs.items():

@@ -25,13 +25,12 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument("--json", action="store_true", help="an array with one object for each run, always the same keys")
     given = made.parse_args(_joined(arguments))
 
-    from grux.results.listing import NUMBERS, as_rows, sort_runs
+    from grux.results.listing import as_rows, sort_runs
     from grux.results.overview import list_runs
     from grux.results.record import plain
 
     runs = sort_runs(chosen(given.choice, given.runs, some=False, trials=True), given.sort)
-    key = given.sort.removeprefix("-")
-    shown = [] if key in (*NUMBERS, "created") else [key]
+    shown = [key] if (key := given.sort.removeprefix("-")) != "created" else []
     print(json.dumps(plain(as_rows(runs)), indent=1, ensure_ascii=False) if given.json else list_runs(runs, shown))
     return 0
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from grux.commands.runs import chosen, parser
 from grux.results.plots import KINDS
+from grux.results.selection import RULES
 
 EXAMPLES = """\
   grux plot                                     learning curves of every run, a panel per data set, into plots/
   grux plot experiment=quickstart --kind final --to figures
   grux plot data=sst2 --metric accuracy
+  grux plot data=sst2 --kind final --select last    the same runs under another selection rule
   grux plot group=width --kind pareto --against flops
   grux plot --kind profile --aggregate elman:gru    all data sets on one scale: elman is 0 and GRU is 1
   grux plot arch=gru --rows model.features      a line for each width
@@ -27,6 +29,8 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument("--aggregate", metavar="ZERO:ONE", help="profile: what is 0 and 1 on each data set")
     made.add_argument("--metric", help="default: the primary metric; for curves the one that chose the best step")
     made.add_argument("--split", help="final, pareto, profile: another split than test")
+    made.add_argument("--select", choices=RULES, help="final, pareto, profile: whose scores, as in `grux table`")
+    made.add_argument("--last", type=int, metavar="K", help="final, pareto, profile: evaluations of mean_last_k")
     made.add_argument("--rows", default="arch", metavar="KEY", help="a colour for each value (default: %(default)s)")
     made.add_argument("--columns", default="data", metavar="KEY", help="a panel for each (default: %(default)s)")
     made.add_argument("--to", default="plots", metavar="FOLDER", help="where pictures go (default: %(default)s)")
@@ -43,6 +47,8 @@ def run(arguments: Sequence[str]) -> int:
         columns=given.columns,
         metric=given.metric,
         split=given.split,
+        select=given.select,
+        last=given.last,
         against=given.against,
         aggregate=given.aggregate,
     )

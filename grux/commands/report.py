@@ -1,6 +1,5 @@
 """`grux report`: one page about an experiment."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,12 +34,16 @@ def run(arguments: Sequence[str]) -> int:
     from grux.results.question import question_of
     from grux.results.record import storage_error, write_atomic
     from grux.results.report import make_report
+    from grux.results.table import require_layout
     from grux.results.view import EXPERIMENTS, experiment_view
 
     name, *filters = given.choice
     runs = chosen([f"experiment={name}", *filters], given.runs)
     changes = {key: getattr(given, key) for key in ("rows", "columns", "split", "metric")}
-    view = dataclasses.replace(experiment_view(name), **{k: v for k, v in changes.items() if v is not None})
+    changes = {key: value for key, value in changes.items() if value is not None}
+    view = experiment_view(name).changed(**changes)
+    if changes:  # what was asked for in so many words must be there; what the runs cannot be, the page says
+        require_layout(runs, view)
     commands = {run.path: repeat(run.config, run.choices) for run in runs if run.config}
     content = make_report(
         runs,

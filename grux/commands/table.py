@@ -1,6 +1,5 @@
 """`grux table`: mean and interval over seeds, differences to a reference, several data sets; from files alone."""
 
-import dataclasses
 from collections.abc import Sequence
 
 from grux.commands.runs import chosen, parser
@@ -38,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     made.add_argument("--last", type=int, metavar="K", help=f"evaluations of mean_last_k (default: {DEFAULTS.last})")
     made.add_argument("--interval", choices=INTERVALS, help="Student's t or BCa bootstrap (default: t)")
-    made.add_argument("--reference", metavar="ROW", help="compare every row with this one, seed by seed")
+    made.add_argument("--reference", metavar="ROW", help="compare every row with this one, seed by seed ('' for none)")
     made.add_argument(
         "--aggregate", metavar="ZERO:ONE", help="all data sets in one number; rows or numbers that are 0 and 1 on each"
     )
@@ -58,7 +57,9 @@ def run(arguments: Sequence[str]) -> int:
 
     names = [name for name in vars(given) if name in View.__dataclass_fields__]
     changes = {name: value for name in names if (value := getattr(given, name)) is not None}
-    view = dataclasses.replace(_own_view(given.choice), **changes)
+    # An empty text takes back what table.yaml asks for.
+    changes |= {name: None for name in ("reference", "aggregate", "reported") if changes.get(name) == ""}
+    view = _own_view(given.choice).changed(**changes)
     print(render(make_table(chosen(given.choice, given.runs), view), given.format))
     return 0
 

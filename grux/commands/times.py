@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from grux.config import Composed, build
 from grux.errors import UsageError
-from grux.launch.shares import take_one_gpu
 
 WIDTHS = (16, 32, 64, 128, 256)
 """What is measured where nobody names widths."""
@@ -29,8 +28,6 @@ def measure(jobs: Mapping[str, Composed], widths: Sequence[int]) -> str:
 
     if spread := [job.config["mesh"]["hosts"] for job in jobs.values() if job.config["mesh"]["hosts"] > 1]:
         raise UsageError(f"mesh.hosts={spread[0]}: a training step is measured in one process; leave it out.")
-    if len(jobs) > 1:
-        take_one_gpu()
     start_jax()  # times belong to the devices that a run has
     page = Page()
     table = ruled_table(["", "features", "ms per step", "quartiles"], labels=1, styled=page.styled)

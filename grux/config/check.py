@@ -111,6 +111,11 @@ def _check_plain_node(node: Any, annotations: dict[str, Any], path: str) -> None
 
 def _check_mesh(mesh: dict[str, Any], batch_size: int, accumulate: int) -> None:
     data, hosts = mesh["data"], mesh["hosts"]
+    if mesh["host"] is not None and mesh["host"] >= hosts:
+        raise UsageError(
+            f"mesh.host={mesh['host']} is none of mesh.hosts={hosts} processes, which are counted from 0; choose "
+            f"{hosts - 1} or less."
+        )
     if data % hosts:
         raise UsageError(
             f"mesh.data={data} devices are those of mesh.hosts={hosts} processes, as many of each; choose "

@@ -122,9 +122,13 @@ def _nearest_key(key: str, overrides: Sequence[str], hydra: GlobalHydra) -> str:
         node: Any = loader.load_configuration("train", overrides=groups, run_mode=RunMode.RUN)
     except Exception:  # as above
         return "see `grux train --cfg job` for the keys there are."
+    *path, last = key.split(".")
+    if path and path[0] == "hydra":
+        for part in path:
+            node = node.get(part, {})
+        return nearest(last, _keys(node), ".".join(path))
     if near := nearest_keys(key, _all_keys(node)):
         return f"did you mean {near[0]}?"
-    *path, last = key.split(".")
     for depth, part in enumerate(path):
         if part not in _keys(node):
             return nearest(part, _keys(node), ".".join(path[:depth]))

@@ -173,12 +173,12 @@ def prepare(overrides: Sequence[str], *, config_dir: str | None = None, plugins:
 
 
 def _place(base: Path, name: str, *, force: bool) -> tuple[Path, bool]:
-    """The folder to write and whether its run is finished; with `force`, the first one that holds no run."""
+    """The folder to write and whether its run is finished; with `force`, the first one that holds no finished run."""
     folder, number = base, 1
     while True:
         run = _run_in(folder, name)
         done = run is not None and run.state == "done"
-        if run is None or not force:
+        if not (force and done):
             return folder, done
         number += 1
         folder = base.with_name(f"{base.name}-{number}")

@@ -84,7 +84,9 @@ class _Pool:
             if outcome := already(job):
                 self._outcomes[number] = outcome
         self._waiting = [(number, 1) for number in range(len(self._jobs)) if number not in self._outcomes]
-        self._shares: list[Share] = divide(how_many(settings.jobs, len(self._waiting))) if self._waiting else []
+        wanted = max((job.config["mesh"]["data"] for job in self._jobs), default=1)
+        at_a_time = how_many(settings.jobs, len(self._waiting), wanted)
+        self._shares: list[Share] = divide(at_a_time) if self._waiting else []
         self._running: list[Running] = []
 
     def run(self) -> list[Outcome]:

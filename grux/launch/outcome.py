@@ -75,7 +75,8 @@ def already(job: Job) -> Outcome | None:
 
 
 def busy(job: Job, owner: dict[str, Any], *, seconds: float = 0.0, attempts: int = 0) -> Outcome:
-    line = f"process {owner['pid']} on {owner['host']} is writing {job.folder}"
+    lock = job.folder / "lock"
+    line = f"process {owner['pid']} on {owner['host']} is writing {job.folder} (if it is gone, remove {lock})"
     return Outcome(job, "busy", Interrupted.exit_code, line, seconds, attempts)
 
 

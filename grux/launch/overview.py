@@ -61,7 +61,8 @@ class Lines(Silent):
     def start(self, jobs: Sequence[Job], at_a_time: int) -> None:
         self._left = Left(len(jobs), at_a_time)
         width = f"{at_a_time} at a time" if at_a_time > 1 else "one at a time"
-        self.write(f"{len(jobs)} jobs, {width}" if at_a_time else f"{len(jobs)} jobs")
+        count = f"{len(jobs)} job{'s' * (len(jobs) != 1)}"
+        self.write(f"{count}, {width}" if at_a_time and len(jobs) > 1 else count)
 
     def tick(self, running: Sequence[Started], waiting: int) -> None:
         if self._left:

@@ -28,7 +28,7 @@ from grux.launch.outcome import Outcome, outcome_in_folder
 from grux.launch.overview import Overview, make_overview
 from grux.launch.remote import follow
 from grux.launch.search import Search, summary
-from grux.launch.settings import settings_here, settings_of
+from grux.launch.settings import Settings, settings_here, settings_of
 from grux.launch.sweep import NotDone, Task, described, higher_is_better, objective, require_all_done
 from grux.launch.together import start_all
 from grux.together import programs
@@ -157,6 +157,8 @@ class Grid(OwnSweeper):
     def sweep(self, arguments: list[str]) -> None:
         each = jobs_of(arguments, config_dir=self._task.config_dir, grid=self._params)
         most = self._task.prepared(each[0], one_of=len(each)).config["launcher"]["max_jobs"]
+        if not any(word.lstrip("+").startswith("launcher.max_jobs=") for word in arguments):
+            most = min(most, Settings.max_jobs)  # a file may not lift the bound
         if len(each) > most:
             raise UsageError(
                 f"this sweep has {len(each)} jobs, more than launcher.max_jobs={most}; "
@@ -176,7 +178,8 @@ class Grid(OwnSweeper):
         if joint and not isinstance(self._launcher, Local):
             raise UsageError(
                 f"{', '.join(joint[0].names)} are one program by {', '.join(joint[0].values)}, which is trained in the "
-                "process of the command; leave out hydra/launcher, or give together=[]."
+                "process of the command; leave out hydra/launcher"
+                + (", or give together=[]." if jobs[0].config["together"] else ": they were begun so.")
             )
         if isinstance(self._launcher, OwnLauncher):
             outcomes = start_all(jobs, joint, self._launcher.start)

@@ -49,7 +49,15 @@ class RayScheduler:
         self._ray = ray
         self._started_here = not ray.is_initialized()
         if self._started_here:
-            ray.init(self.address, include_dashboard=None if self.address else False, log_to_driver=False)
+            try:
+                ray.init(self.address, include_dashboard=None if self.address else False, log_to_driver=False)
+            except Exception as error:  # its errors share no base: sockets, time-outs, wrong words, versions
+                reason = " ".join(str(error).split())[:300].rstrip(".")
+                where = f"a Ray at {self.address}" if self.address else "a Ray of this machine's own"
+                raise UsageError(
+                    f"{where} could not be had ({type(error).__name__}: {reason}); check hydra.launcher.address, or "
+                    "leave out hydra/launcher."
+                ) from error
         there = ray.cluster_resources()
         most = int(there.get("CPU", 0) // self.cpus)
         if self.gpus:

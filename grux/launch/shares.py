@@ -28,12 +28,15 @@ class Share:
     """What tells JAX, XLA and numerical libraries about the share."""
 
 
-def how_many(jobs: int | Literal["auto"], waiting: int) -> int:
-    """Jobs at a time. `auto`: one for each GPU; without any, one for each core, as far as memory goes."""
+def how_many(jobs: int | Literal["auto"], waiting: int, devices: int = 1) -> int:
+    """Jobs at a time. `auto`: one for each GPU; without any, one for each core, as far as memory goes.
+
+    `devices` is how many of them one job wants.
+    """
     if jobs != "auto":
         return max(1, min(jobs, waiting))
     memory = machine_memory()
-    most = len(gpus()) or available_cores()
+    most = (len(gpus()) or available_cores()) // devices
     return max(1, min(most, waiting, memory // ROOM if memory else most))
 
 
@@ -46,7 +49,9 @@ def divide(jobs: int) -> list[Share]:
         own = tuple(cores[first:last]) or (cores[first % len(cores)],)
         environment = threads(len(own))
         if devices:
-            environment["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
+            each = max(len(devices) // jobs, 1)  # more jobs than GPUs take turns on them
+            mine = [devices[(number * each + more) % len(devices)] for more in range(each)]
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
             neighbours = len(range(number % len(devices), jobs, len(devices)))
             if neighbours > 1 and "XLA_CLIENT_MEM_FRACTION" not in os.environ:
                 environment["XLA_CLIENT_MEM_FRACTION"] = f"{OF_A_GPU / neighbours:.3f}"
@@ -88,12 +93,6 @@ def gpus() -> list[str]:
         return []
     count = sum(line.startswith("GPU ") for line in done.stdout.splitlines()) if done.returncode == 0 else 0
     return [str(number) for number in range(count)]
-
-
-def take_one_gpu() -> None:
-    """Before JAX starts: have this process use the GPU that a job of a sweep which runs alone would get."""
-    if devices := gpus():
-        os.environ["CUDA_VISIBLE_DEVICES"] = devices[0]
 
 
 def machine_memory() -> int:

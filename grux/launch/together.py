@@ -12,6 +12,7 @@ from grux.launch.jobs import Job
 from grux.launch.loggers import only_our_warnings
 from grux.launch.outcome import Outcome, already, not_started, outcome_in_folder
 from grux.together import Program
+from grux.together import programs as programs_of
 
 
 def train_together(program: Program, *, title: str) -> list[GruxError]:
@@ -21,9 +22,12 @@ def train_together(program: Program, *, title: str) -> list[GruxError]:
     """
     from grux.run import run_together
 
-    print(f"together, by {', '.join(program.values)}: {', '.join(program.names)}", flush=True)
+    of_all = title
+    if program.values:
+        print(f"together, by {', '.join(program.values)}: {', '.join(program.names)}", flush=True)
+        of_all = f"{title}, {len(program.waiting)} runs together"
     with only_our_warnings():
-        outcomes = run_together(program, title=f"{title}, {len(program.waiting)} runs together")
+        outcomes = run_together(program, title=of_all)
     errors = []
     for plan, outcome in zip(program.waiting, outcomes, strict=True):
         if isinstance(outcome, GruxError):
@@ -55,13 +59,17 @@ def train_all(programs: Sequence[Program], jobs: Sequence[Job]) -> list[Outcome]
     named = {job.folder: job for job in jobs}
     outcomes: dict[Path, Outcome] = {}
     stopped = False
-    for program in programs:
+    queue = list(programs)
+    while queue:
+        program = queue.pop(0)
         own = [named[plan.folder] for plan in program.waiting if plan.folder in named]
         if stopped:
             outcomes |= {job.folder: not_started(job) for job in own}
             continue
-        if any(already(job) for job in own):  # somebody else may have finished or begun them by now
-            outcomes |= {job.folder: outcome_in_folder(job) for job in own}
+        taken = {job.folder: outcome for job in own if (outcome := already(job))}
+        if taken:  # somebody else may have finished or begun some by now
+            outcomes |= taken
+            queue[:0] = programs_of([job for job in own if job.folder not in taken])
             continue
         began = time.monotonic()
         failure: GruxError | None = None

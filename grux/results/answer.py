@@ -4,13 +4,17 @@ The test is that of the table: paired t over common seeds, p corrected by Holm o
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 from grux.results.contents import Cell, Line, Table
-from grux.results.paired import Comparison, compare, differs, holm_corrected
+from grux.results.contest import Contest, contest
+from grux.results.paired import Comparison
 
 
 def answers(table: Table) -> list[str]:
     """A sentence or two for each line of the table; before them, where there are several, one for all of them."""
+    if table.select == "max_over_seeds":
+        return _best_seeds(table)
     found = [_line(table, number, line) for number, line in enumerate(table.lines)]
     sentences = [sentence for _, sentence in found]
     sure = [winner for winner, _ in found if winner]
@@ -25,10 +29,30 @@ def answers(table: Table) -> list[str]:
     return [f"On {len(sure)} of {len(found)} {where} one {table.rows_key} is told from all others: {said}.", *sentences]
 
 
+def _best_seeds(table: Table) -> list[str]:
+    """Where luck was chosen there is no winner."""
+    sentences = []
+    for number, line in enumerate(table.lines):
+        cells = {row.name: row.cells[number] for row in table.rows if not row.baseline}
+        percent = " %" if line.unit.name.endswith(" %") else ""
+        said = ", ".join(
+            f"{name} {line.unit.number(cell.mean)}{percent} (of {len(cell.scores)})"
+            for name, cell in cells.items()
+            if cell.scores
+        )
+        measure = f"{line.unit.split} {line.unit.name.removesuffix(' %')}"
+        sentences.append(f"{_where(table, line)}, {measure} of the best seed: {said or 'nothing has finished yet'}.")
+    return [*sentences, f"Seeds were chosen by the very score that is shown, so no {table.rows_key} is named best."]
+
+
+def _where(table: Table, line: Line) -> str:
+    return f"On {line.name}" if table.columns_key == "data" else f"For {table.columns_key}={line.name}"
+
+
 def _line(table: Table, number: int, line: Line) -> tuple[str | None, str]:
     """(who is best beyond doubt, the sentence)."""
     unit, upwards = line.unit, line.unit.higher_is_better
-    where = f"On {line.name}" if table.columns_key == "data" else f"For {table.columns_key}={line.name}"
+    where = _where(table, line)
     cells = {row.name: row.cells[number] for row in table.rows if not row.baseline}
     complete = {name: cell for name, cell in cells.items() if cell.state == "done" and _is_finite(cell)}
     if not complete:
@@ -40,28 +64,48 @@ def _line(table: Table, number: int, line: Line) -> tuple[str | None, str]:
     without = (
         f" Without complete scores of two seeds or more, and so not compared: {', '.join(aside)}." if aside else ""
     )
+    all_scores = ", ".join(f"{name} {_score(cell, line)}" for name, cell in rivals.items())
     if upwards is None:
-        said = ", ".join(f"{name} {_score(cell, line)}" for name, cell in rivals.items())
-        return None, f"{where}, {unit.split} {unit.name}: {said}. Nobody says whether higher is better.{without}"
-    best, *others = sorted(rivals, key=lambda name: _mean(rivals[name]), reverse=upwards)
+        said = f"{where}, {unit.split} {unit.name}: {all_scores}. Nobody says whether higher is better."
+        return None, said + without
     score = f"{unit.split} {unit.name.removesuffix(' %')}"
-    if not others:
+    if len(rivals) == 1:
+        (only,) = rivals
         alone = f"there is no other {table.rows_key} to compare it with."
-        return None, f"{where}, {best} reaches a {score} of {_score(rivals[best], line)}; {alone}{without}"
-    head = f"{where}, {best} has the best {score}: {_score(rivals[best], line)}"
-    versus = holm_corrected(
-        {name: compare(rivals[best].scores, rivals[name].scores, higher_is_better=upwards) for name in others}
-    )
-    if all(found.p is None for found in versus.values()):
-        second = f"before {others[0]} with {_score(rivals[others[0]], line)}"
+        return None, f"{where}, {only} reaches a {score} of {_score(rivals[only], line)}; {alone}{without}"
+    found = contest(rivals, upwards)
+    if found.best and all(versus.p is None for versus in found.versus.values()):
+        first, second, *_ = sorted(rivals, key=lambda name: rivals[name].mean, reverse=upwards)
+        head = f"{where}, {first} has the best {score}: {_score(rivals[first], line)}"
+        second = f"before {second} with {_score(rivals[second], line)}"
         return None, f"{head}, {second}. Without two common seeds, chance and merit cannot be told apart.{without}"
-    untold = [name for name in others if not differs(versus[name])]
-    if not untold:
-        return best, f"{head}; {others[0]} is next, at {_difference(versus[others[0]], line)}.{without}"
-    named = ", ".join(f"{name} ({_difference(versus[name], line)})" for name in untold)
-    told = [name for name in others if name not in untold]
+    winner, sentence = _judgement(found, rivals, line, table.rows_key, score)
+    return winner, f"{where}, {sentence}{without}"
+
+
+def _judgement(
+    found: Contest, rivals: Mapping[str, Cell], line: Line, rows_key: str, score: str
+) -> tuple[str | None, str]:
+    """(who is best beyond doubt, the sentence after "On sst2,") where at least two could be compared."""
+    if (best := found.best) is None:
+        return None, f"no {rows_key} has every seed that others have, so none is named: train the missing seeds."
+    among = f" of those with all {len(rivals[best].scores)} seeds" if found.lacking else ""
+    head = f"{best} has the best {score}{among}: {_score(rivals[best], line)}"
+
+    def said(names: Sequence[str]) -> str:
+        return ", ".join(f"{name} ({_difference(found.versus[name], line)})" for name in names)
+
+    if found.better:
+        return None, (
+            f"{head}. But over common seeds it is behind {said(found.better)}, so none is named: train the missing "
+            "seeds."
+        )
+    told = [name for name in found.versus if name not in found.untold]
+    if not found.untold:
+        second = min(told, key=lambda name: abs(found.versus[name].difference or 0.0))
+        return best, f"{head}; {second} is next, at {_difference(found.versus[second], line)}."
     beaten = f" It is better than {', '.join(told)}." if told else ""
-    return None, f"{head}. These seeds do not tell it from {named}.{beaten}{without}"
+    return None, f"{head}. These seeds do not tell it from {said(found.untold)}.{beaten}"
 
 
 def _score(cell: Cell, line: Line) -> str:
@@ -76,16 +120,10 @@ def _difference(found: Comparison, line: Line) -> str:
     """Best minus another: "a difference of +0.8 ± 0.3 points, p = 0.01"."""
     if found.difference is None:
         return "no common seeds"
-    unit, percent = line.unit, " points" if line.unit.name.endswith(" %") else ""
-    width = "" if found.half_width is None else f" ± {unit.number(found.half_width)}"
+    percent = " points" if line.unit.name.endswith(" %") else ""
     p = "" if found.p_holm is None else f", p = {found.p_holm:.2g}"
-    return f"a difference of {'+' if found.difference > 0 else ''}{unit.number(found.difference)}{width}{percent}{p}"
+    return f"a difference of {''.join(line.unit.difference(found.difference, found.half_width))}{percent}{p}"
 
 
 def _is_finite(cell: Cell) -> bool:
     return cell.summary is not None and math.isfinite(cell.summary.mean)
-
-
-def _mean(cell: Cell) -> float:
-    assert cell.summary is not None
-    return cell.summary.mean

@@ -49,9 +49,10 @@ def versus_caption(reference: str) -> str:
     """What stands in the table of differences to the reference."""
     return (
         f"Differences to {reference} over common seeds: mean ± half-width of the 95 % interval of the paired "
-        f"differences (Student t), above zero where the score is higher; p of the {TEST}; p corrected by Holm over "
-        "the comparisons of a line; P(better) over all pairs of seeds, ties one half, with Newcombe's 95 % interval; "
-        "effect: Cohen's d of the differences, corrected by Hedges."
+        f"differences (Student t), above zero where the score is higher; p of the {TEST}, or of the exact sign-flip "
+        "test where all differences are equal; p corrected by Holm over the comparisons of a line; P(better) over all "
+        "pairs of seeds, ties one half, with Newcombe's 95 % interval; effect: Cohen's d of the differences, corrected "
+        "by Hedges."
     )
 
 
@@ -62,7 +63,7 @@ def aggregates_caption(zero: str, one: str, reference: str | None) -> str:
         f"All data sets together, scores normalised on each so that 0 is {zero} and 1 is {one}. IQM: mean of the "
         "middle half of all runs. Above: share of runs above this score."
         f"{against} In brackets: 95 % interval of a bootstrap over seeds, stratified by data set; with few seeds it "
-        "is too narrow."
+        "is too narrow, and where a data set has one seed there is none."
     )
 
 

@@ -8,6 +8,7 @@ from grux.results.contents import Cell
 from grux.results.facts import facts_of
 from grux.results.record import Run
 from grux.results.schema import as_number
+from grux.results.seeds import holders, newest_by_seed, repeated_seeds, seeds_named
 from grux.results.select import differences
 from grux.results.selection import Selection
 from grux.results.statistics import Summary, summarise
@@ -62,24 +63,27 @@ class CellMaker:
         if not runs:
             return MISSING
         name = f"{row} on {line}"
-        done = sorted((run for run in runs if run.record), key=lambda run: run.created)
+        done = [run for run in runs if run.record]
         if differing := differences(done) if len(done) > 1 else {}:
             raise UsageError(refusal(f"the cell {row} × {line} would average {len(done)} runs", differing))
+        newest = newest_by_seed(done)
         scores: dict[int, float] = {}
-        asked: set[int] = set()
-        texts, diverged = [], []
-        for run in done:
+        asked = set(newest)
+        texts = []
+        if again := repeated_seeds(done):
+            texts.append(f"several runs have {seeds_named(again)}; the newest is shown")
+        for run in holders(newest):
             record = run.record
             assert record is not None
-            asked |= {entry["seed"] for entry in record["seeds"]}
-            diverged += [entry["seed"] for entry in record["seeds"] if entry["status"] != "done"]
+            own = {seed for seed, holder in newest.items() if holder is run}
             found, problem = self._selection.scores(run, self._split, self._metric or record["metric"]["primary"])
-            scores |= found
-            if problem:
+            scores |= {seed: score for seed, score in found.items() if seed in own}
+            if problem and not own - diverged_seeds(run) <= found.keys():
                 texts.append(problem)
             if isinstance(wanted := record["config"].get("seeds"), int) and wanted > len(record["seeds"]):
                 texts.append(f"{len(record['seeds'])} of {wanted} seeds")
                 asked.add(-1)  # one that has no score
+        diverged = [seed for seed, holder in newest.items() if seed in diverged_seeds(holder)]
         if diverged:
             texts.append(f"{seeds_named(diverged)} diverged (a loss that is not finite)")
         state = "done" if scores else "diverged" if diverged else "missing"
@@ -150,5 +154,6 @@ def baseline_scores(records: Sequence[dict], line: str, split: str, metric: str,
     return found
 
 
-def seeds_named(seeds: Sequence[int]) -> str:
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, sorted(seeds)))}"
+def diverged_seeds(run: Run) -> set[int]:
+    """The seeds of a finished run that did not end with a score."""
+    return {entry["seed"] for entry in (run.record or {"seeds": []})["seeds"] if entry["status"] != "done"}

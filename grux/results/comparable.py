@@ -12,15 +12,15 @@ def is_of_data(key: str) -> bool:
     return any(part.split(".")[0] in ("data", "task") for part in parts_of(key))
 
 
-def mixed_line(runs: Sequence[Run], rows: str, columns: str) -> str | None:
-    """Why the runs of some column cannot stand against each other, or None."""
+def mixed_line(runs: Sequence[Run], rows: str, columns: str, metric: str | None = None) -> str | None:
+    """Why the runs of some column cannot stand against each other, by this metric or by the one of each; or None."""
     for name, group in grouped([run for run in runs if value_of(run, rows) is not None], columns).items():
         done = [run for run in group if run.record]
         what = f"{columns}={name} would compare runs"
         metrics = sorted({run.record["metric"]["primary"] for run in done if run.record})
-        if len(metrics) > 1:
+        if len(metrics) > 1 and metric is None:
             causes = {key: values for key, values in differences(done).items() if key in ("data", "task")}
-            return refusal(what, {**causes, "metric": metrics})
+            return refusal(what, {**causes, "metric": metrics}) if causes else _other_metrics(what, metrics, done)
         # The other keys of the config are the contestants' own affair; how the data are made is not.
         nodes = [dataclasses.replace(run, config={"data": run.config.get("data")}) for run in done]
         differing = differences(nodes) if nodes else {}
@@ -37,6 +37,17 @@ def mixed_line(runs: Sequence[Run], rows: str, columns: str) -> str | None:
                         "add a filter that leaves these runs out, or train them again on the same files."
                     )
     return None
+
+
+def _other_metrics(what: str, metrics: Sequence[str], runs: Sequence[Run]) -> str:
+    """The same data judged by different metrics: what all of them have, they can be compared by."""
+    held = [
+        {name for entry in (run.record or {})["seeds"] for found in entry["scores"].values() for name in found}
+        for run in runs
+    ]
+    common = sorted(set.intersection(*held))
+    way_out = f"compare them by one that all have: --metric {' or '.join(common)}." if common else "leave some out."
+    return f"{what} that differ in metric ({', '.join(metrics)}) on the same data; {way_out}"
 
 
 def refusal(what: str, differing: dict[str, list[str]]) -> str:

@@ -7,14 +7,16 @@ from typing import Any
 
 from grux.results.grid import printable
 from grux.results.paired import Comparison, compare
-from grux.results.placing import scores_of
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import WITHOUT_EFFECT, flatten
+from grux.results.selection import Selection
 from grux.results.terminal import Page, ruled_table
 from grux.results.units import Unit, decimals_for, direction
 
 NONE = "–"
+DECISIVE = ("config", "data", "commit", "versions", "device")
+WITHOUT = "without effect"  # on the scores: names, folders, how the run was started
 Pairs = dict[str, tuple[str, str]]
 """Key -> its value in one and in the other; only keys that differ."""
 
@@ -42,8 +44,9 @@ class Difference:
     @property
     def same_input(self) -> bool:
         """Whether all that decides about the numbers is known and alike."""
-        decisive = ("config", "data", "commit", "versions", "device")
-        return all(title in self.known and not self.parts.get(title) for title in decisive)
+        return all(title in self.known and title not in self.parts for title in DECISIVE) and (
+            "environment" not in self.parts
+        )
 
     @property
     def same_scores(self) -> bool:
@@ -118,8 +121,8 @@ def show_difference(found: Difference) -> str:
 
 def verdict(found: Difference) -> str:
     """What is alike and what is not, in a sentence or two."""
-    alike = [title for title in found.known if title not in found.parts and title not in ("state", "cost")]
-    differing = [title for title in found.parts if title != "cost"]
+    alike = [title for title in found.known if title not in found.parts and title not in ("state", "cost", WITHOUT)]
+    differing = [title for title in found.parts if title not in ("cost", WITHOUT)]
     if found.same_input and found.same_scores:
         return "These two runs are the same: config, data, commit, versions and device agree, and so does every score."
     parts = []
@@ -133,7 +136,7 @@ def verdict(found: Difference) -> str:
         parts.append("Scores on different data are not compared.")
     elif found.same_scores and not found.same_input:
         parts.append("Every score is the same.")
-    if unknown := [title for title in ("config", "data", "commit", "versions", "device") if title not in found.known]:
+    if unknown := [title for title in DECISIVE if title not in found.known]:
         parts.append(f"Not known of both: {_listed(unknown)}.")
     return " ".join(parts)
 
@@ -141,13 +144,11 @@ def verdict(found: Difference) -> str:
 def _parts(run: Run) -> dict[str, dict[str, str]]:
     """Title -> key -> value as text."""
     record = run.record or {}
-    config = {key: value for key, value in flatten(run.config).items() if value is not None}
-    marked = {f"{k} (no effect on scores)" if k.split(".")[0] in WITHOUT_EFFECT else k: v for k, v in config.items()}
-    device = {key: str(value) for key, value in (record.get("device") or {}).items() if key != "environment"}
-    device |= {k: str(v) for k, v in ((record.get("device") or {}).get("environment") or {}).items()}
-    parts = {"state": {"state": run.state, **({"reason": run.problem} if run.problem else {})}}
     # What stands below a choice follows from it, but a single key may have been changed as well: both are said.
-    parts["config"] = {**run.choices, **marked}
+    config = {**run.choices, **{key: value for key, value in flatten(run.config).items() if value is not None}}
+    without = {key for key in config if key.split(".")[0] in WITHOUT_EFFECT | {"experiment"}}
+    parts = {"state": {"state": run.state, **({"reason": run.problem} if run.problem else {})}}
+    parts["config"] = {key: value for key, value in config.items() if key not in without}
     parts["data"] = {**(record.get("data") or {}), **(record.get("artifacts") or {})}
     if record:
         # No file is also an answer: data that are generated.
@@ -156,9 +157,24 @@ def _parts(run: Run) -> dict[str, dict[str, str]]:
         changes = (record.get("diff") or "")[:12]
         parts["commit"] = {"commit": record["commit"], "uncommitted changes": changes or "none"}
     parts["versions"] = {key: value or NONE for key, value in (record.get("versions") or {}).items()}
-    parts["device"] = device
+    parts["device"] = machine_of(record)
+    parts["environment"] = environment_of(record)
     parts["cost"] = _cost(record)
+    parts[WITHOUT] = {key: value for key, value in config.items() if key in without}
     return parts
+
+
+def machine_of(record: Mapping[str, Any]) -> dict[str, str]:
+    """What the run was made on."""
+    device = record.get("device") or {}
+    return {key: str(value) for key, value in device.items() if key not in ("environment", "kernels")}
+
+
+def environment_of(record: Mapping[str, Any]) -> dict[str, str]:
+    """What the run was told about the machine, and whether its cell ran by compiled kernels: no part of the machine."""
+    device = record.get("device") or {}
+    found = {key: str(value) for key, value in (device.get("environment") or {}).items()}
+    return found | ({"compiled kernels": str(device["kernels"])} if device.get("kernels") else {})
 
 
 def _cost(record: Mapping[str, Any]) -> dict[str, str]:
@@ -189,7 +205,7 @@ def _scores(left: Run, right: Run) -> tuple[Scores, ...]:
     order = sorted(held[0] & held[1], key=lambda key: (key[1] != primary, key[0] != "test", key))
     made = []
     for split, metric in order:
-        one, other = scores_of([left], split, metric), scores_of([right], split, metric)
+        (one, _), (other, _) = (Selection().scores(run, split, metric) for run in (left, right))
         if not one or not other:
             continue
         upwards = direction(metric, records)
@@ -209,7 +225,7 @@ def _score_table(scores: Scores, styled: bool) -> Any:
         pair = [side.get(seed) for side in (scores.left, scores.right)]
         texts = [NONE if value is None else unit.number(value) for value in pair]
         both = None if pair[0] is None or pair[1] is None else pair[0] - pair[1]
-        table.add_row(f"seed {seed}", *texts, NONE if both is None else _signed(unit, both))
+        table.add_row(f"seed {seed}", *texts, NONE if both is None else unit.difference(both)[0])
     if versus.n > 1:
         table.add_section()
         table.add_row(f"mean of {versus.n}", *_means(scores))
@@ -232,13 +248,8 @@ def _means(scores: Scores) -> list[str]:
     if versus.difference is None:
         return [NONE, NONE, NONE]
     means = [unit.number(sum(side[seed] for seed in common) / versus.n) for side in (scores.left, scores.right)]
-    width = "" if versus.half_width is None else f" ± {unit.number(versus.half_width)}"
     p = "" if versus.p is None else f" (p = {versus.p:.2g})"
-    return [*means, _signed(unit, versus.difference) + width + p]
-
-
-def _signed(unit: Unit, difference: float) -> str:
-    return ("+" if difference > 0 else "") + unit.number(difference)
+    return [*means, "".join(unit.difference(versus.difference, versus.half_width)) + p]
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What a table holds, before anything is said about how it looks: lines, rows, cells, notes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -39,6 +40,11 @@ class Cell:
     """Against the reference of the table, on this line."""
     reported: Reported | None = None
 
+    @property
+    def mean(self) -> float:
+        """NaN without a score."""
+        return self.summary.mean if self.summary else math.nan
+
     def fact(self, name: str) -> float | None:
         """A fact that is a number."""
         value = self.facts.get(name)
@@ -49,7 +55,7 @@ class Cell:
 class Line:
     """A data set (or other key) on which contestants are compared, and the unit of its scores.
 
-    `best` is the row with the best mean where one may be named: two complete contestants or more, of two seeds or more.
+    `best` is the row with the best mean where one may be named, see `grux.results.contest`.
     """
 
     name: str
@@ -91,7 +97,8 @@ class Table:
     """`rows` are contestants whatever way the table is drawn; `transposed` draws them as columns.
 
     `caption` lacks the sentence on how the best is marked: that depends on the format. `reference` is the row that
-    `Cell.versus` compares with, `aggregates` each trained row over all lines, in normalised scores.
+    `Cell.versus` compares with, `aggregates` each trained row over all lines, in normalised scores; `select` is the
+    selection rule.
     """
 
     rows_key: str
@@ -106,6 +113,7 @@ class Table:
     versus_caption: str = ""
     aggregates: Mapping[str, Aggregate] = field(default_factory=dict)
     aggregates_caption: str = ""
+    select: str = "best_val"
 
     @property
     def any_best(self) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from grux.errors import UsageError
-from grux.results.comparable import refusal
+from grux.results.comparable import mixed_line, refusal
 from grux.results.figure import Figure, Panel
 from grux.results.palette import Style
 from grux.results.record import Run, read_metrics
 from grux.results.schema import as_number
-from grux.results.select import differences, grouped, latest, titled
+from grux.results.seeds import newest_by_seed
+from grux.results.select import differences, grouped, latest, require_key, titled
 from grux.results.statistics import summarise
 from grux.results.units import Unit, direction
 
@@ -62,7 +63,13 @@ def curves_of(
     panels: dict[str, tuple[Unit, list[Curve]]] = {}
     measured: set[str] = set()
     left_out: list[str] = []
-    for column, at_column in grouped(latest(runs), columns).items():
+    if runs:
+        require_key(runs, rows, f"--rows {rows}")
+        require_key(runs, columns, f"--columns {columns}")
+    runs = latest(runs)
+    if problem := mixed_line(runs, rows, columns):
+        raise UsageError(problem)
+    for column, at_column in grouped(runs, columns).items():
         records = [run.record for run in at_column if run.record]
         chosen = metric or next(
             (r["selection"]["metric"] for r in records if (r.get("selection") or {}).get("metric")), "loss"
@@ -77,7 +84,9 @@ def curves_of(
             left_out += [_left_out(run, chosen) for run in group if run not in drawn]
             if len(drawn) > 1 and (differing := differences(drawn)):
                 raise UsageError(refusal(f"the curve of {name} on {column} would average {len(drawn)} runs", differing))
-            if curve := _curve(name, [row for run in drawn for row in values[run.path]], chosen):
+            newest = newest_by_seed(drawn)
+            own = [row for run in drawn for row in values[run.path] if newest.get(_seed(row), run) is run]
+            if curve := _curve(name, own, chosen):
                 curves.append(curve)
         if curves:
             panels[column] = (Unit(chosen, "validation", direction(chosen, records)), curves)
@@ -92,6 +101,10 @@ def _left_out(run: Run, metric: str) -> str:
     if run.record:
         return f"{run.run_id}: its metrics.jsonl has no validation {metric}"
     return f"{run.run_id}: {run.state}" + (f" ({run.problem})" if run.problem else "")
+
+
+def _seed(row: Row) -> int:
+    return seed if type(seed := row.get("seed")) is int else -1
 
 
 def _point(row: Row, metric: str) -> tuple[int, int, float] | None:

@@ -10,6 +10,7 @@ from grux.nearest import nearest_keys
 from grux.results.contents import Extra, Row
 from grux.results.record import Run
 from grux.results.schema import as_number
+from grux.results.seeds import holders, newest_by_seed
 from grux.results.select import known_keys, value_of
 from grux.results.units import short_count, short_seconds
 
@@ -75,7 +76,8 @@ DEFAULT = ("parameters", "seconds")
 
 
 def facts_of(runs: Sequence[Run], shown: Sequence[str]) -> dict[str, float | str]:
-    """Every fact of the finished runs of one cell, and the config keys among `shown`."""
+    """Every fact of the finished runs of one cell whose seeds are shown, and the config keys among `shown`."""
+    runs = holders(newest_by_seed(runs))
     found: dict[str, float | str] = {}
     records = [run.record for run in runs if run.record]
     for name, fact in FACTS.items():
@@ -89,13 +91,13 @@ def facts_of(runs: Sequence[Run], shown: Sequence[str]) -> dict[str, float | str
     return found
 
 
-def require_facts(runs: Sequence[Run], shown: Sequence[str]) -> None:
-    """Raises UsageError for a name that is no fact and no key of any run."""
+def require_facts(runs: Sequence[Run], shown: Sequence[str], said: str) -> None:
+    """Raises UsageError for a name that is no fact and no key of any run; `said` is how they were asked for."""
     for name in shown:
         if name not in FACTS and all(value_of(run, name) is None for run in runs):
             near = nearest_keys(name, [*FACTS, *known_keys(runs)])
             hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(FACTS)}, or a config key."
-            raise UsageError(f"--show {name} is not known; {hint}")
+            raise UsageError(f"{said}: {name} is not known; {hint}")
 
 
 def extras(rows: Sequence[Row], shown: Sequence[str]) -> tuple[Extra, ...]:

@@ -7,7 +7,7 @@ import io
 import math
 import textwrap
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -16,9 +16,13 @@ from grux.errors import UsageError
 from grux.results.grid import printable
 from grux.results.palette import MARKERS, Style, styles_of
 from grux.results.record import storage_error, write_atomic
+from grux.results.select import natural
 
 PANELS_IN_A_ROW = 3
 NARROW = 3.9  # inches: one panel on a page, readable on a telephone
+LONGEST_LABEL, LONGEST_TITLE = 24, 40  # characters: what leaves room for the axes, and for the panel beside it
+LEGEND_COLUMNS = 6
+CAPTION_LINE = 0.13  # inches
 INK, FAINT = "#101214", "#d8d9da"
 """Text and axes, grid lines: no colour of the palette, so that a page can put its own in their place."""
 
@@ -74,7 +78,7 @@ def render(
     settings |= {f"axes.{part}": INK for part in ("edgecolor", "labelcolor", "titlecolor")}
     settings |= {"svg.fonttype": "none", "savefig.transparent": True} if on_page else {}
     with rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks shows as boxes
+        warnings.simplefilter("ignore", UserWarning)  # a name in letters that the font lacks shows as boxes
         drawn = _draw(figure, figure_class, styles, bare=on_page)
         picture = io.BytesIO()
         options: dict[str, Any] = {"dpi": 200} if kind == "png" else {"metadata": {"Date": None}}
@@ -93,10 +97,23 @@ def matplotlib() -> tuple[Any, Any]:
     return FigureClass, rc_context
 
 
-def label(text: str) -> str:
-    """Text that matplotlib neither takes for mathematics nor hides from the legend."""
-    text = printable(text).replace("$", r"\$")
+def label(text: str, longest: int = LONGEST_LABEL) -> str:
+    """Text that fits, and that matplotlib neither takes for mathematics nor hides from the legend."""
+    text = printable(text, 4 * LONGEST_TITLE)
+    if len(text) > longest:  # the middle goes: names of one kind often begin alike, or end alike
+        tail = (longest - 1) // 2
+        text = f"{text[: longest - 1 - tail]}…{text[-tail:]}"
+    text = text.replace("$", r"\$")
     return " " + text if text.startswith("_") else text
+
+
+def labels(names: Sequence[str]) -> list[str]:
+    """The label of each name; longer ones where different names would look alike."""
+    different = len({label(name, 4 * LONGEST_TITLE) for name in names})
+    longest = LONGEST_LABEL
+    while len({label(name, longest) for name in names}) < different:
+        longest += 4
+    return [label(name, longest) for name in names]
 
 
 def _draw(figure: Figure, figure_class: Any, styles: dict[str, Style] | None, *, bare: bool) -> Any:
@@ -104,33 +121,45 @@ def _draw(figure: Figure, figure_class: Any, styles: dict[str, Style] | None, *,
     columns = min(len(panels), PANELS_IN_A_ROW)
     rows = math.ceil(len(panels) / columns)
     heights = [max(panel.height for panel in panels[row * columns : (row + 1) * columns]) for row in range(rows)]
-    size = (NARROW, sum(heights)) if bare else (max(3.6 * columns, 5.2), sum(heights) + 0.9)
-    drawn = figure_class(figsize=size, layout="constrained")
+    width = NARROW if bare else max(3.6 * columns, 5.2)
+    drawn = figure_class(figsize=(width, sum(heights)), layout="constrained")
     grid = drawn.add_gridspec(rows, columns, height_ratios=heights)
-    names = sorted({name for panel in panels for name in panel.names})
+    names = sorted({name for panel in panels for name in panel.names}, key=natural)
     styles = styles or styles_of(names)
     for number, panel in enumerate(panels):
         axes = drawn.add_subplot(grid[number // columns, number % columns])
-        axes.set_title(label(panel.title), fontsize=10)
-        axes.set_xlabel(label(panel.x))
-        axes.set_ylabel(label(panel.y))
+        axes.set_title(label(panel.title, LONGEST_TITLE), fontsize=10)
+        axes.set_xlabel(label(panel.x, LONGEST_TITLE))
+        axes.set_ylabel(label(panel.y, LONGEST_TITLE))
         axes.grid(True, color=FAINT, linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         panel.draw(axes, styles)
     if bare:
         return drawn
-    if figure.legend:
-        drawn.legend(
-            [_handle(styles[name], figure.legend) for name in names],
-            [label(name) for name in names],
-            loc="outside upper center",
-            ncols=min(len(names), 6),
-            frameon=False,
-        )
-    caption = textwrap.fill(figure.caption.replace("$", r"\$"), width=int(drawn.get_figwidth() * 17))
+    # Legend and caption have room of their own: the panels keep their height, however much there is to say.
+    caption = textwrap.fill(figure.caption.replace("$", r"\$"), width=int(width * 17))
     drawn.supxlabel(caption, fontsize=7.5)
+    room = 0.1 + CAPTION_LINE * (1 + caption.count("\n"))
+    if figure.legend:
+        room += 0.1 + _legend(drawn, figure.legend, names, styles)
+    drawn.set_size_inches(width, sum(heights) + room)
     return drawn
+
+
+def _legend(drawn: Any, kind: str, names: Sequence[str], styles: dict[str, Style]) -> float:
+    """Puts the legend above the panels, in as many columns as there is width for, and gives its height in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer = FigureCanvasAgg(drawn).get_renderer()
+    handles, texts = [_handle(styles[name], kind) for name in names], labels(names)
+    for columns in range(min(len(names), LEGEND_COLUMNS), 0, -1):
+        legend = drawn.legend(handles, texts, loc="outside upper center", ncols=columns, frameon=False)
+        size = legend.get_window_extent(renderer)
+        if columns == 1 or size.width <= drawn.bbox.width:
+            return size.height / drawn.dpi
+        legend.remove()
+    return 0.0
 
 
 def _handle(style: Style, legend: str) -> Any:

@@ -5,25 +5,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grux.errors import UsageError
-from grux.results.figure import INK, Figure, Panel, label
+from grux.results.figure import INK, Figure, Panel, label, labels
 from grux.results.palette import MARKERS, Style
-from grux.results.placing import alike, metric_of, placed, scores_of, unit_of
+from grux.results.placing import (
+    BEST_VAL,
+    alike,
+    finite_scores_of,
+    metric_of,
+    nothing_scored,
+    placed,
+    summary_of,
+    unit_of,
+)
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import titled
-from grux.results.statistics import summarise
+from grux.results.selection import Selection
 from grux.results.units import Unit
 
 # Seeds stand below the mean of their name, in rows of their own, so that equal scores are both seen.
 MEAN, FIRST_SEED, LAST_SEED = -0.14, 0.08, 0.3
-EDGE = {"xycoords": "axes fraction", "fontsize": 7}
-REACH = 1.5  # a baseline further off than so many times the range of the scores is named at the edge, not drawn
+NAMED = 0.3  # methods without training are named above the first row, each on a line of its own
+REACH = 1.5  # one further off than so many times the range of the scores is named at the edge, not drawn
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One name in one panel; `half_width` None where there is no interval."""
+    """One name in one panel: its mean, or its best seed where that was asked for; None where there is no interval."""
 
     name: str
     scores: dict[int, float]
@@ -32,42 +40,56 @@ class Standing:
 
 
 def final_scores(
-    runs: Sequence[Run], *, rows: str = "arch", columns: str = "data", metric: str | None = None, split: str = "test"
+    runs: Sequence[Run],
+    *,
+    rows: str = "arch",
+    columns: str = "data",
+    metric: str | None = None,
+    split: str = "test",
+    selection: Selection = BEST_VAL,
 ) -> Figure:
     """Scores of all seeds, their mean and its 95 % interval; methods without training as dotted lines."""
     where, left_out = placed(runs, rows, columns)
-    panels = []
+    panels, problems, with_baselines = [], [], False
+    records: list[dict[str, Any]] = []
+    counts: list[int] = []
     for column, by_name in where.items():
-        unit, standings = standings_of(by_name, metric, split, column)
-        records = [run.record for group in by_name.values() for run in group if run.record]
-        known = {standing.name for standing in standings}
-        left_out += [f"{name} on {column}: no {split} {unit.metric}" for name in by_name if name not in known]
+        unit, standings, without = standings_of(by_name, metric, split, column, selection)
+        problems += without
+        own = [run.record for group in by_name.values() for run in group if run.record]
         if standings:
-            panels.append(_panel(titled(columns, column), unit, standings, _baselines(records, unit)))
+            baselines = _baselines(own, unit)
+            panels.append(_panel(titled(columns, column), unit, standings, baselines))
+            with_baselines |= bool(baselines)
+            records += own
+            counts += [len(standing.scores) for standing in standings]
     if not panels:
-        raise UsageError(
-            f"no finished run has a score {metric or ''} on the split {split}".replace("  ", " ") + "; train first."
-        )
-    caption = (
-        f"Small marks: {split} scores of single seeds. Large mark and line: mean and 95 % interval (Student t) of two "
-        "seeds or more. Dotted: without training."
-    )
-    return Figure("final", "Final scores", tuple(panels), caption, tuple(left_out), legend=None)
+        raise nothing_scored(selection, split, metric, problems)
+    large = "Large mark and line: mean and 95 % interval (Student t) of two seeds or more."
+    if selection.rule == "max_over_seeds":
+        large = "Large mark: the best seed."
+    dotted = " Dotted, or with an arrow where it is far off: without training." * with_baselines
+    rule = selection.caption(records, counts)
+    caption = f"Small marks: {split} scores of single seeds. {large}{dotted} {rule}"
+    return Figure("final", "Final scores", tuple(panels), caption, tuple(left_out + problems), legend=None)
 
 
 def standings_of(
-    by_name: dict[str, list[Run]], metric: str | None, split: str, column: str
-) -> tuple[Unit, list[Standing]]:
-    """What the scores of a panel measure, and those of each name that has any."""
+    by_name: dict[str, list[Run]], metric: str | None, split: str, column: str, selection: Selection = BEST_VAL
+) -> tuple[Unit, list[Standing], list[str]]:
+    """(what the scores of a panel measure, those of each name that has any, why others have none)."""
     records = [run.record for group in by_name.values() for run in group if run.record]
     chosen = metric_of(records, metric)
-    scores = {}
+    scores: dict[str, dict[int, float]] = {}
+    left_out: list[str] = []
     for name, group in by_name.items():
         alike(group, f"{name} on {column}")
-        scores[name] = {s: v for s, v in scores_of(group, split, chosen).items() if math.isfinite(v)}
+        found, problems = finite_scores_of(group, split, chosen, selection)
+        left_out += problems if found or problems else [f"{name} on {column}: no {split} {chosen}"]
+        scores |= {name: found} if found else {}
     unit = unit_of(chosen, split, records, list(scores.values()))
-    summaries = {name: summarise(found.values()) for name, found in scores.items() if found}
-    return unit, [Standing(n, scores[n], s.mean, s.half_width) for n, s in summaries.items()]
+    summaries = {name: summary_of(found, selection, unit) for name, found in scores.items()}
+    return unit, [Standing(n, scores[n], s.mean, s.half_width) for n, s in summaries.items()], left_out
 
 
 def _baselines(records: list[dict[str, Any]], unit: Unit) -> dict[str, float]:
@@ -90,27 +112,39 @@ def _panel(title: str, unit: Unit, standings: list[Standing], baselines: dict[st
             apart = (LAST_SEED - FIRST_SEED) / max(len(values) - 1, 1)
             rows = [place + (FIRST_SEED + apart * number if len(values) > 1 else 0) for number in range(len(values))]
             axes.plot(values, rows, linestyle="none", marker=MARKERS[dash], markersize=4, color=colour, alpha=0.6)
-            if standing.half_width is not None:
-                width = standing.half_width * unit.scale
+            if len(values) > 1:
+                width = None if standing.half_width is None else standing.half_width * unit.scale
                 style = {"markersize": 8, "capsize": 3, "linewidth": 1.6, "color": colour}
                 axes.errorbar(standing.mean * unit.scale, place + MEAN, xerr=width, fmt=MARKERS[dash], **style)
         shown = [score * unit.scale for standing in standings for score in standing.scores.values()]
-        reach = REACH * (max(shown) - min(shown))
-        far: dict[str, list[str]] = {"left": [], "right": []}
-        for name, value in ((name, value * unit.scale) for name, value in baselines.items()):
-            style = {"fontsize": 7, "xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-            if min(shown) - reach <= value <= max(shown) + reach:
-                axes.axvline(value, color=INK, linestyle=":", linewidth=1.2)
-                axes.annotate(label(name), (value, 0.02), xytext=(2, 0), rotation=90, **style)
-            else:
-                text = f"{label(name)} {value:.3g}"
-                far["right" if value > max(shown) else "left"].append(text)
-        for side, texts in far.items():
-            lines = [f"{text} →" if side == "right" else f"← {text}" for text in texts]
-            at = (1 if side == "right" else 0, 0.99)
-            axes.annotate("\n".join(lines), at, horizontalalignment=side, verticalalignment="top", **EDGE)
-        axes.set_yticks(range(len(names)), [label(name) for name in names])
-        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.set_ylim(len(names) - 0.4, top := -0.6 - NAMED * len(baselines))
+        _draw_baselines(axes, {name: value * unit.scale for name, value in baselines.items()}, shown, top)
+        axes.set_yticks(range(len(names)), labels(names))
         axes.grid(False, axis="y")
 
-    return Panel(title, f"{unit.split} {unit.label}", "", names, draw, height=max(2.0, 0.42 * len(names) + 1.1))
+    rows = len(names) + NAMED * len(baselines)
+    return Panel(title, f"{unit.split} {unit.label}", "", names, draw, height=max(2.0, 0.42 * rows + 1.1))
+
+
+def _draw_baselines(axes: Any, baselines: dict[str, float], shown: list[float], top: float) -> None:
+    """A dotted line for each, up to its name; where it would be far off the `shown` scores, its value and an arrow."""
+    reach = REACH * (max(shown) - min(shown))
+    near = {name: v for name, v in baselines.items() if min(shown) - reach <= v <= max(shown) + reach}
+    for value in near.values():
+        axes.plot([value], [0], alpha=0)  # so that the axis reaches it
+    left, right = axes.get_xlim()
+    axes.set_xlim(left, right)
+    # Lines end at their names, so the names of those without a line stand above them.
+    ordered = sorted(baselines.items(), key=lambda pair: (pair[0] in near, pair[1]))
+    for number, (name, value) in enumerate(ordered):
+        height = top + NAMED * (number + 0.6)
+        style = {"fontsize": 7, "verticalalignment": "center"}
+        if name in near:
+            axes.plot([value, value], [axes.get_ylim()[0], height - NAMED / 2], color=INK, linestyle=":", linewidth=1.2)
+            side = "right" if value > (left + right) / 2 else "left"
+            text = f"{label(name)} " if side == "right" else f" {label(name)}"
+            axes.text(value, height, text, horizontalalignment=side, **style)
+        elif value > max(shown):
+            axes.text(right, height, f"{label(name)} {value:.3g} →", horizontalalignment="right", **style)
+        else:
+            axes.text(left, height, f"← {label(name)} {value:.3g}", horizontalalignment="left", **style)

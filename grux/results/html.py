@@ -16,7 +16,7 @@ import html
 
 from grux.results.contents import Table
 from grux.results.grid import Grid, Item, printable
-from grux.results.sections import sections
+from grux.results.sections import footnotes, sections
 
 STYLE = """\
 :root { color-scheme: light dark; font: 16px/1.45 system-ui, sans-serif; }
@@ -56,7 +56,9 @@ def html_table(table: Table) -> str:
     for number, section in enumerate(sections(table, "Bold")):
         lines += _drawn(section.grid, section.caption, baselines=number == 0 and not table.transposed)
         if number == 0:
-            lines += [f'<p class="footnote"><sup>{_text(a)}</sup> {_text(text, 500)}</p>' for a, text in table.notes]
+            lines += [
+                f'<p class="footnote"><sup>{_text(a)}</sup> {_text(text, 500)}</p>' for a, text in footnotes(table)
+            ]
     return "\n".join([*lines, "</div>"])
 
 

@@ -5,12 +5,14 @@ from typing import Any
 
 from grux.errors import UsageError
 from grux.nearest import nearest_keys
-from grux.results.placing import scores_of
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import known_keys, natural, value_of
+from grux.results.selection import Selection
 from grux.results.statistics import Summary, summarise
+from grux.results.units import direction
 
+BEST_VAL = Selection()
 NUMBERS: dict[str, Callable[[Run], float | None]] = {
     "score": lambda run: found.mean if (found := score_of(run)) else None,
     "seconds": lambda run: as_number(((run.record or {}).get("seconds") or {}).get("total")),
@@ -44,11 +46,17 @@ def sort_runs(runs: Sequence[Run], key: str) -> list[Run]:
     return valued + [run for run in by_age if value(run) is None]
 
 
-def score_of(run: Run) -> Summary | None:
+def score_of(run: Run, selection: Selection = BEST_VAL) -> Summary | None:
     """Mean and interval over seeds of the primary test score, a fraction where grux keeps fractions."""
-    if not run.record:
-        return None
-    scores = scores_of([run], "test", run.record["metric"]["primary"])
+    return summary_of(run, "test", run.record["metric"]["primary"], selection) if run.record else None
+
+
+def summary_of(run: Run, split: str, metric: str, selection: Selection = BEST_VAL) -> Summary | None:
+    """The same of any score; under max_over_seeds the best seed alone."""
+    scores, _ = selection.scores(run, split, metric)
+    best = selection.best_of(scores, direction(metric, [run.record] if run.record else []))
+    if best is not None:
+        return Summary(len(scores), best, None, None)
     return summarise(scores.values()) if scores else None
 
 

@@ -2,33 +2,38 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import value_of
-from grux.results.units import short_count, short_seconds
+from grux.results.units import short_count
 
 WIDTH = "model.features"
 
 
 def matched_sentence(runs: Sequence[Run], rows_key: str) -> str:
-    """ "Matched by parameters to 100K (all weights); reached 99.2K–101K; not matched: elman." ; "" where none was."""
-    done = [run for run in runs if run.record]
-    groups: dict[tuple[str, float, str], list[float]] = {}
-    for run in done:
-        found = (run.record or {}).get("matching")
-        if not found:
-            continue
-        key = (found["by"], as_number(found["target"]) or 0.0, found["rule"])
-        groups.setdefault(key, []).append(as_number(found["reached"]) or 0.0)
+    """ "Matched by parameters to 100K (all: every weight), reached 99.2K–101K; not matched: elman."; "" where none was.
+
+    What the rule counts is said where all runs say the same.
+    """
+    done = [run.record for run in runs if run.record]
+    groups: dict[tuple[str, float, str], list[dict[str, Any]]] = {}
+    for found in (record["matching"] for record in done if record.get("matching")):
+        groups.setdefault((found["by"], as_number(found["target"]) or 0.0, found["rule"]), []).append(found)
     if not groups:
         return ""
     parts = []
-    for (by, target, rule), reached in sorted(groups.items()):
+    for (by, target, rule), group in sorted(groups.items()):
+        reached = [as_number(found["reached"]) or 0.0 for found in group]
         low, high = _amount(by, min(reached)), _amount(by, max(reached))
         span = low if low == high else f"{low}–{high}"
-        parts.append(f"by {by.replace('_', ' ')} to {_amount(by, target)} ({rule}), reached {span}")
-    without = {str(value_of(run, rows_key)) for run in done if not (run.record or {}).get("matching")}
+        # Of the other measures the unit is said by what was matched.
+        unit = f" {group[0].get('unit') or 'ms'}" if by == "step_time" else ""
+        meanings = {found.get("meaning") for found in group} - {None}
+        counted = f"{rule}: {meanings.pop()}" if len(meanings) == 1 else rule
+        parts.append(f"by {by.replace('_', ' ')} to {_amount(by, target)}{unit} ({counted}), reached {span}{unit}")
+    without = {str(value_of(run, rows_key)) for run in runs if run.record and not run.record.get("matching")}
     rest = f"; not matched: {', '.join(sorted(without))}" if without else ""
     return f"Matched {'; '.join(parts)}{rest}."
 
@@ -42,4 +47,6 @@ def widths_differ(runs: Sequence[Run]) -> bool:
 def _amount(by: str, number: float) -> str:
     if not math.isfinite(number):
         return str(number)
-    return f"{short_seconds(number)} s" if by == "step_time" else short_count(round(number))
+    if by == "step_time":
+        return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
+    return short_count(round(number))

@@ -1,10 +1,11 @@
 """Scores of all data sets on one scale, and each contestant over all of them."""
 
+import math
 from collections.abc import Sequence
 
 from grux.errors import UsageError
 from grux.results.cells import Notes
-from grux.results.contents import Line, Row
+from grux.results.contents import Cell, Line, Row
 from grux.results.suite import Aggregate, aggregate
 
 
@@ -22,7 +23,7 @@ def aggregated(
 def normalised(
     rows: Sequence[Row], lines: Sequence[Line], zero: str, one: str
 ) -> tuple[dict[str, list[list[float]]], list[str]]:
-    """(scores of each trained row that has some on every line, of which 0 is `zero` and 1 is `one`; what lacks scores).
+    """(scores of each trained row that has some on every line, of which 0 is `zero` and 1 is `one`; left out).
 
     Each of the two is a row, whose mean is taken on each line, or a number in the unit of the table. Raises UsageError
     where one of them has no score, or `one` is not better than `zero`.
@@ -46,6 +47,11 @@ def normalised(
             where = ", ".join(lacking)
             left_out.append(f"{row.name} is not in the table over all data sets: it has no score on {where}")
             continue
+        infinite = [line.name for line, cell in zip(lines, row.cells, strict=True) if not _is_finite(cell)]
+        if infinite:
+            where = ", ".join(infinite)
+            left_out.append(f"{row.name} is not in the table over all data sets: a score on {where} is not finite")
+            continue
         partial = [line.name for line, cell in zip(lines, row.cells, strict=True) if cell.state != "done"]
         if partial:
             left_out.append(f"{row.name} over all data sets: some of its seeds on {', '.join(partial)} are missing")
@@ -56,11 +62,19 @@ def normalised(
     return scores, left_out
 
 
+def _is_finite(cell: Cell) -> bool:
+    return all(map(math.isfinite, cell.scores.values()))
+
+
 def _bound(name: str, rows: Sequence[Row], lines: Sequence[Line], at: int) -> float:
     for row in rows:
         if row.name == name:
             if (summary := row.cells[at].summary) is None:
                 raise UsageError(f"--aggregate: {name} has no score on {lines[at].name}; choose another bound.")
+            if not math.isfinite(summary.mean):
+                raise UsageError(
+                    f"--aggregate: the mean of {name} on {lines[at].name} is not finite; choose another bound."
+                )
             return summary.mean
     try:
         return float(name) / lines[at].unit.scale

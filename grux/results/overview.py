@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from grux.results.grid import printable
+from grux.results.listing import BEST_VAL, NUMBERS, summary_of
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import flatten, value_of
+from grux.results.selection import Selection
 from grux.results.statistics import summarise
 from grux.results.terminal import Page, ruled_table
 from grux.results.trials import is_search
@@ -19,33 +21,22 @@ COLOURS = {"done": "green", "running": "cyan", "failed": "red", "damaged": "red"
 def list_runs(runs: Sequence[Run], shown: Sequence[str] = ()) -> str:
     """A line for each run in the order given: id, group, choices that differ, state, score, seconds, age.
 
-    `shown`: further keys with a column of their own.
+    `shown`: further keys with a column of their own, and columns that stay where the page is too narrow for all.
     """
-    from rich.text import Text
-
     if not runs:
         return "There are no runs here."
     page = Page()
-    # The id names arch and data; of the other choices only what tells the runs apart is worth the room.
-    named = sorted({key for run in runs for key in run.choices} - {"arch", "data", "task", "experiment"})
-    telling = [key for key in named if len({run.choices.get(key) for run in runs} - {None}) > 1]
-    telling += [key for key in shown if key not in (*telling, "group", "run_id", "state")]
-    table = ruled_table(
-        ["run", "experiment", *telling, "state", "score", "seconds", "age"], labels=3 + len(telling), styled=page.styled
-    )
-    now = datetime.datetime.now(datetime.UTC)
-    for run in runs:
-        seconds = as_number(((run.record or {}).get("seconds") or {}).get("total"))
-        table.add_row(
-            Text(printable(run.run_id, 60)),
-            Text(printable(run.experiment)),
-            *(Text(printable(value_of(run, key) or "")) for key in telling),
-            Text(run.state, style=COLOURS.get(run.state, "") if page.styled else ""),
-            Text(printable(score_text(run))),
-            "" if seconds is None else short_seconds(seconds),
-            _age(run.created, now),
-        )
-    page.add(table)
+    columns = _columns(runs, shown)
+    gone = []
+    for name in ("age", "experiment", "seconds"):
+        if page.fits(_list(runs, columns, page.styled)):
+            break
+        if name not in shown:
+            gone.append(name)
+            columns.remove(name)
+    page.add(_list(runs, columns, page.styled))
+    if gone:
+        page.write(f"No room for {', '.join(gone)}: a wider window shows it, as does --json.")
     for run in runs:
         if run.problem:
             page.write(f"{printable(run.run_id, 60)}: {printable(reason_of(run), 500)}", indent="    ")
@@ -54,6 +45,41 @@ def list_runs(runs: Sequence[Run], shown: Sequence[str] = ()) -> str:
             "Interrupted runs go on where they stopped by the command that started them; `grux show RUN` says it."
         )
     return page.text()
+
+
+def _columns(runs: Sequence[Run], shown: Sequence[str]) -> list[str]:
+    # The id names arch and data; of the other choices only what tells the runs apart is worth the room.
+    named = sorted({key for run in runs for key in run.choices} - {"arch", "data", "task", "experiment"})
+    telling = [key for key in named if len({run.choices.get(key) for run in runs} - {None}) > 1]
+    fixed = ("run", "experiment", "state", "score", "seconds", "age")
+    telling += [key for key in shown if key not in (*telling, *fixed, "group", "run_id", "parameters")]
+    numbers = ["parameters"] * ("parameters" in shown)
+    return ["run", "experiment", *telling, "state", "score", *numbers, "seconds", "age"]
+
+
+def _list(runs: Sequence[Run], columns: Sequence[str], styled: bool) -> Any:
+    from rich.text import Text
+
+    now = datetime.datetime.now(datetime.UTC)
+
+    def text(run: Run, column: str) -> Text:
+        if column in ("seconds", "parameters"):
+            number = NUMBERS[column](run)
+            shown = "" if number is None else short_seconds(number) if column == "seconds" else f"{number:,.0f}"
+            return Text(shown)
+        if column == "state":
+            return Text(run.state, style=COLOURS.get(run.state, "") if styled else "")
+        if column == "run":
+            return Text(printable(run.run_id, 60))
+        texts = {"experiment": run.experiment, "score": score_text(run), "age": _age(run.created, now)}
+        return Text(printable(texts[column] if column in texts else value_of(run, column) or ""))
+
+    heads = [printable(column) for column in columns]
+    table = ruled_table(heads, labels=columns.index("state") + 1, styled=styled, whole=1)
+    table.columns[columns.index("score")].no_wrap = False  # where even that is too wide, it goes on in a second line
+    for run in runs:
+        table.add_row(*(text(run, column) for column in columns))
+    return table
 
 
 def reason_of(run: Run) -> str:
@@ -198,7 +224,7 @@ def _mean(seeds: Sequence[dict[str, Any]], split: str, unit: Unit) -> str:
     return unit.number(summary.mean) + interval
 
 
-def score_text(run: Run) -> str:
+def score_text(run: Run, selection: Selection = BEST_VAL) -> str:
     """The primary test score (a trial of a search has one of validation alone), or how far the run got."""
     if not run.record:
         status = run.status or {}
@@ -207,11 +233,9 @@ def score_text(run: Run) -> str:
         split, metric = "validation", (run.record.get("selection") or {}).get("metric", "")
     else:
         split, metric = "test", run.record["metric"]["primary"]
-    found = [as_number(e["scores"].get(split, {}).get(metric)) for e in run.record["seeds"] if e["status"] == "done"]
-    scores = [score for score in found if score is not None]
-    if not scores:
-        return "diverged" if run.record["seeds"] else ""
-    summary = summarise(scores)
+    if (summary := summary_of(run, split, metric, selection)) is None:
+        seeds = run.record["seeds"]
+        return "diverged" if seeds and all(entry["status"] != "done" for entry in seeds) else ""
     unit = Unit(metric, split, None, decimals_for(metric, [summary.mean], [summary.half_width or 0.0]))
     interval = "" if summary.half_width is None else f" ± {unit.number(summary.half_width)}"
     return f"{unit.name} {unit.number(summary.mean)}{interval}" + " (validation)" * (split == "validation")

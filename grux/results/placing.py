@@ -1,15 +1,19 @@
 """Finished runs laid out for a figure: which panel, name and point; and which runs are left out, with the reason."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from grux.errors import UsageError
 from grux.results.comparable import mixed_line, refusal
 from grux.results.record import Run
-from grux.results.schema import as_number
+from grux.results.seeds import holders, newest_by_seed, seeds_named
 from grux.results.select import differences, grouped, latest, require_key
-from grux.results.statistics import summarise
+from grux.results.selection import Selection
+from grux.results.statistics import Summary, summarise
 from grux.results.units import Unit, decimals_for, direction
+
+BEST_VAL = Selection()
 
 Placed = dict[str, dict[str, list[Run]]]
 """Panel -> name -> its finished runs."""
@@ -53,14 +57,49 @@ def by_config(runs: Sequence[Run]) -> list[list[Run]]:
     return groups
 
 
-def scores_of(runs: Sequence[Run], split: str, metric: str) -> dict[int, float]:
-    """Seed -> score of the seeds that finished; of a seed that several runs have, the first."""
-    found: dict[int, float] = {}
-    for entry in (entry for run in runs if run.record for entry in run.record["seeds"] if entry["status"] == "done"):
-        score = as_number(entry["scores"].get(split, {}).get(metric))
-        if score is not None:
-            found.setdefault(entry["seed"], score)
-    return found
+def scores_of(runs: Sequence[Run], split: str, metric: str, selection: Selection = BEST_VAL) -> dict[int, float]:
+    """Seed -> score of the seeds that finished; of a seed that several runs have, the newest run's."""
+    return _found(runs, split, metric, selection)[0]
+
+
+def finite_scores_of(
+    runs: Sequence[Run], split: str, metric: str, selection: Selection
+) -> tuple[dict[int, float], list[str]]:
+    """(the scores that can be drawn, why the other seeds have none)."""
+    found, problems = _found(runs, split, metric, selection)
+    finite = {seed: score for seed, score in found.items() if math.isfinite(score)}
+    if endless := found.keys() - finite.keys():
+        problems.append(f"{runs[0].run_id}: {split} {metric} of {seeds_named(endless)} is not finite")
+    return finite, problems
+
+
+def _found(runs: Sequence[Run], split: str, metric: str, selection: Selection) -> tuple[dict[int, float], list[str]]:
+    newest = newest_by_seed(runs)
+    scores: dict[int, float] = {}
+    problems = []
+    for run in holders(newest):
+        found, problem = selection.scores(run, split, metric)
+        scores |= {seed: score for seed, score in found.items() if newest[seed] is run}
+        problems += [f"{run.run_id}: {problem}"] if problem else []
+    return dict(sorted(scores.items())), problems
+
+
+def summary_of(scores: dict[int, float], selection: Selection, unit: Unit) -> Summary:
+    """Mean and interval over the seeds; under max_over_seeds the best one's score, which has none.
+
+    Raises UsageError where nothing says which score is the best.
+    """
+    if selection.rule == "max_over_seeds" and unit.higher_is_better is None:
+        raise UsageError(f"--select max_over_seeds: nothing says whether a higher {unit.metric} is better.")
+    best = selection.best_of(scores, unit.higher_is_better)
+    return summarise(scores.values()) if best is None else Summary(len(scores), best, None, None)
+
+
+def nothing_scored(selection: Selection, split: str, metric: str | None, problems: Sequence[str]) -> UsageError:
+    """What is said where no run has a score under the rule of selection that was asked for."""
+    if selection.rule in ("last", "mean_last_k") and problems:
+        return UsageError(f"--select {selection.rule}: {problems[0]}.")
+    return UsageError(f"no finished run has a score {f'{metric} ' if metric else ''}on the split {split}; train first.")
 
 
 def metric_of(records: Sequence[dict[str, Any]], metric: str | None) -> str:

@@ -11,6 +11,8 @@ from grux.results.pareto import COSTS, pareto
 from grux.results.probes import gradient_by_lag, score_by_length
 from grux.results.profiles import performance_profile
 from grux.results.record import Run
+from grux.results.selection import Selection
+from grux.results.view import View
 
 KINDS = {
     "curves": "validation values over training steps, band over seeds",
@@ -22,18 +24,18 @@ KINDS = {
 }
 _DRAWN = {
     "curves": (learning_curves, ("metric",)),
-    "final": (final_scores, ("metric", "split")),
-    "pareto": (pareto, ("metric", "split", "against")),
+    "final": (final_scores, ("metric", "split", "select", "last")),
+    "pareto": (pareto, ("metric", "split", "select", "last", "against")),
     "lag": (gradient_by_lag, ()),
     "length": (score_by_length, ("metric",)),
-    "profile": (performance_profile, ("metric", "split", "aggregate")),
+    "profile": (performance_profile, ("metric", "split", "select", "last", "aggregate")),
 }
 
 
 def make_figure(
-    kind: str, runs: Sequence[Run], *, rows: str = "arch", columns: str = "data", **options: str | None
+    kind: str, runs: Sequence[Run], *, rows: str = "arch", columns: str = "data", **options: str | int | None
 ) -> Figure:
-    """One of `KINDS`. Options are `metric`, `split`, `against`, `aggregate`; None stands for the kind's own.
+    """One of `KINDS`. Options: `metric`, `split`, `select`, `last`, `against`, `aggregate`; None is the default.
 
     Raises UsageError for an unknown kind, an option that the kind does not have, and where there is nothing to draw.
     """
@@ -45,4 +47,7 @@ def make_figure(
         raise UsageError(f"--kind {kind} takes no --{foreign[0]}; leave it out.")
     if (against := given.get("against", "parameters")) not in COSTS:
         raise UsageError(f"--against {against} is not known; choose one of {', '.join(COSTS)}.")
+    if "select" in takes:
+        view = View(select=given.pop("select", View.select), last=given.pop("last", View.last))
+        given["selection"] = Selection(view.select, view.last)
     return draw(runs, rows=rows, columns=columns, **given)

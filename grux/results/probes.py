@@ -11,9 +11,10 @@ from typing import Any
 from grux.errors import UsageError
 from grux.results.figure import Figure, Panel
 from grux.results.palette import MARKERS, Style
-from grux.results.placing import alike, metric_of, placed
+from grux.results.placing import BEST_VAL, alike, metric_of, placed
 from grux.results.record import Run
 from grux.results.schema import as_number
+from grux.results.seeds import holders, newest_by_seed
 from grux.results.select import titled
 from grux.results.statistics import Summary, summarise
 from grux.results.units import Unit, direction
@@ -48,11 +49,14 @@ def gradient_by_lag(runs: Sequence[Run], *, rows: str = "arch", columns: str = "
 def norms_of(runs: Sequence[Run]) -> dict[int, list[float]]:
     """Lag -> norms of all seeds that are finite; {} where no record has any."""
     norms: dict[int, list[float]] = {}
-    for record in (run.record for run in runs if run.record):
+    newest = newest_by_seed(runs)
+    for run in holders(newest):
+        record = run.record or {}
         probe = record.get("gradient_by_lag") or {"norms": []}
         for entry, found in zip(record["seeds"], probe["norms"], strict=False):
-            pairs = zip(probe["lags"], map(as_number, found), strict=False) if entry["status"] == "done" else ()
-            for lag, value in pairs:
+            if entry["status"] != "done" or newest[entry["seed"]] is not run:
+                continue
+            for lag, value in zip(probe["lags"], map(as_number, found), strict=False):
                 if value is not None and math.isfinite(value):
                     norms.setdefault(lag, []).append(value)
     return norms
@@ -64,6 +68,7 @@ def score_by_length(
     """A line for each of `rows`: mean over seeds in each bin of input lengths, bars for its 95 % interval."""
     where, left_out = placed(runs, rows, columns)
     panels = []
+    shown: list[dict[str, Any]] = []
     for column, by_name in where.items():
         records = [run.record for group in by_name.values() for run in group if run.record]
         unit = Unit(chosen := metric_of(records, metric), "test", direction(chosen, records))
@@ -80,12 +85,13 @@ def score_by_length(
             lines[name] = found
         if lines and first:
             panels.append(_length_panel(titled(columns, column), unit, first, lines))
+            shown += records
     if not panels:
         what = f"test {metric} by length" if metric else "scores by length"
         raise UsageError(f"no run has {what} in its record; forecasts have none, old records neither.")
     caption = (
-        "Test score by length of the input; bins hold about equally many examples, best weights. Line: mean over "
-        "seeds; bars: 95 % interval (Student t)."
+        "Test score by length of the input; bins hold about equally many examples. Line: mean over seeds; bars: 95 % "
+        f"interval (Student t). {BEST_VAL.caption(shown, [])}"  # records hold no other weights' scores by length
     )
     return Figure("length", "Score by length", tuple(panels), caption, tuple(left_out))
 
@@ -94,13 +100,17 @@ def scores_by_bin(runs: Sequence[Run], metric: str) -> tuple[Bins | None, list[S
     """(bins of the first run that has any, mean and interval over the seeds in each; [] where there is no score)."""
     bins: Bins | None = None
     values: list[list[float]] = []
-    for record in (run.record for run in runs if run.record):
+    newest = newest_by_seed(runs)
+    for run in holders(newest):
+        record = run.record or {}
         if not (probe := record.get("score_by_length")):
             continue
         own = tuple((part["shortest"], part["longest"], part["examples"]) for part in probe["bins"])
         bins = bins or own
         for entry, scores in zip(record["seeds"], probe["scores"], strict=False):
-            if own != bins or entry["status"] != "done" or len(found := scores.get(metric) or []) != len(bins):
+            if own != bins or entry["status"] != "done" or newest[entry["seed"]] is not run:
+                continue
+            if len(found := scores.get(metric) or []) != len(bins):
                 continue
             values = values or [[] for _ in bins]
             for place, value in zip(values, map(as_number, found), strict=True):

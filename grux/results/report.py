@@ -11,6 +11,7 @@ from pathlib import Path
 
 from grux.errors import UsageError
 from grux.results.answer import answers
+from grux.results.compare import machine_of
 from grux.results.departures import common_settings, varying
 from grux.results.html import html_table
 from grux.results.markup import Markup, element, joined
@@ -18,6 +19,7 @@ from grux.results.record import Run
 from grux.results.report_figures import figures
 from grux.results.report_runs import Commands, failures, folds, listed, runs_table
 from grux.results.select import latest
+from grux.results.selection import Selection
 from grux.results.table import make_table
 from grux.results.view import View
 
@@ -33,6 +35,7 @@ def make_report(
     if not runs:
         raise UsageError("there are no runs to report on; train first.")
     view = view or View()
+    selection = Selection(view.select, view.last)
     kept = sorted(latest(runs), key=lambda run: (run.experiment, run.run_id))
     try:
         table = make_table(kept, view)
@@ -44,7 +47,7 @@ def make_report(
         ("answer", "Answer", _answer(said, kept)),
         ("table", "Table", drawn),
         ("figures", "Figures", joined(*pictures, _noted(notes))),
-        ("all-runs", "Runs", joined(_overview(runs, kept, view), *folds(kept, commands or {}))),
+        ("all-runs", "Runs", joined(_overview(runs, kept, view, selection), *folds(kept, commands or {}, selection))),
     ]
     body = [element("h1", title)]
     if question:
@@ -91,8 +94,8 @@ def _answer(said: Sequence[str], runs: Sequence[Run]) -> Markup:
     return joined(*parts)
 
 
-def _overview(all_runs: Sequence[Run], runs: Sequence[Run], view: View) -> Markup:
-    parts = [runs_table(runs, view.rows, view.columns)]
+def _overview(all_runs: Sequence[Run], runs: Sequence[Run], view: View, selection: Selection) -> Markup:
+    parts = [runs_table(runs, view.rows, view.columns, selection)]
     if older := len(all_runs) - len(runs):
         parts.append(
             element("p", f"Left out: {older} older or unfinished tries of the same configs.", class_="small quiet")
@@ -107,9 +110,10 @@ def _mixtures(runs: Sequence[Run]) -> list[str]:
     """What a careful reader asks: were all runs made by the same code, with the same packages, on the same machine?"""
     records = [run.record for run in runs if run.record]
     notes = []
-    for what, key in (("packages", "versions"), ("machines", "device")):
-        found = varying([{k: str(v) for k, v in (record.get(key) or {}).items()} for record in records])
-        if found:
+    versions = [{key: str(value) for key, value in (record.get("versions") or {}).items()} for record in records]
+    made_with = {"packages": versions, "machines": list(map(machine_of, records))}
+    for what, mappings in made_with.items():
+        if found := varying(mappings):
             said = "; ".join(f"{name} {', '.join(values)}" for name, values in found.items())
             notes.append(f"Runs were made with different {what}: {said}.")
     commits = {str(record.get("commit"))[:12] for record in records}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from grux.errors import UsageError
 from grux.results.figure import Figure, matplotlib, render
 from grux.results.markup import Markup, element
-from grux.results.palette import MARKERS, Style, styles_of
+from grux.results.palette import DOTS, LONG, MARKERS, Style, styles_of
 from grux.results.plots import make_figure
 from grux.results.record import Run
 from grux.results.svg import PAGE_COLOURS, inline
@@ -23,7 +23,14 @@ SHOWN = (
     ("length", None),
     ("profile", None),
 )
-DASHES = {"-": None, "--": "7 4", "-.": "8 3 2 3", ":": "2 3"}
+DASHES = {"-": None, "--": "7 4", "-.": "8 3 2 3", ":": "2 3", LONG: "14 3", DOTS: "8 3 2 3 2 3"}
+POINTS = {  # of a marker in the middle of a box of 44 by 16
+    "s": "17,3 27,3 27,13 17,13",
+    "^": "22,2 28,13 16,13",
+    "v": "22,14 28,3 16,3",
+    "D": "22,1 28,8 22,15 16,8",
+    "P": "20,2 24,2 24,6 28,6 28,10 24,10 24,14 20,14 20,10 16,10 16,6 20,6",
+}
 
 
 def figures(runs: Sequence[Run], view: View) -> tuple[list[Markup], list[str]]:
@@ -34,7 +41,7 @@ def figures(runs: Sequence[Run], view: View) -> tuple[list[Markup], list[str]]:
         return [], [str(error)]
     made: list[Figure] = []
     notes: list[str] = []
-    scored = {"metric": view.metric, "split": view.split}
+    scored = {"metric": view.metric, "split": view.split, "select": view.select, "last": view.last}
     given = {"final": scored, "length": {"metric": view.metric}, "profile": scored | {"aggregate": view.aggregate}}
     for kind, against in SHOWN:
         if kind == "profile" and view.aggregate is None:
@@ -80,5 +87,4 @@ def _legend(styles: dict[str, Style]) -> Markup:
 def _mark(marker: str, colour: str) -> Markup:
     if marker == "o":
         return element("circle", cx="22", cy="8", r="5", fill=colour)
-    points = {"s": "17,3 27,3 27,13 17,13", "^": "22,2 28,13 16,13", "D": "22,1 28,8 22,15 16,8"}[marker]
-    return element("polygon", points=points, fill=colour)
+    return element("polygon", points=POINTS[marker], fill=colour)

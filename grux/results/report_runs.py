@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grux.results.departures import common_settings, departures, varying
-from grux.results.listing import NUMBERS, score_of
+from grux.results.listing import BEST_VAL, NUMBERS, score_of
 from grux.results.markup import Markup, element, joined
 from grux.results.overview import reason_of, record_facts, score_text, seed_grid
 from grux.results.record import Run
 from grux.results.select import value_of
+from grux.results.selection import Selection
 from grux.results.units import short_count, short_seconds
 
 MOST_KEYS = 6  # columns of settings beside rows and columns of the table
@@ -42,24 +43,25 @@ def sorted_table(heads: Sequence[tuple[str, str]], bodies: Sequence[Sequence[Seq
     return element("div", drawn, class_="scroll")
 
 
-def runs_table(runs: Sequence[Run], rows: str, columns: str) -> Markup:
-    """A line for each run, linked to its fold: what tells it from the others, state, score, cost, age."""
+def runs_table(runs: Sequence[Run], rows: str, columns: str, selection: Selection) -> Markup:
+    """A line for each run, linked to its fold: what tells it from the others, state, score by this rule, cost, age."""
     different = varying([own | {"state": ""} for own in departures(runs)])
     keys = list(dict.fromkeys([rows, columns, *different]))[: MOST_KEYS + 2]
     keys = [key for key in keys if key != "state" and any(value_of(run, key) for run in runs)]
-    heads = [("run", "text"), *((key, "text") for key in keys), ("state", "text"), ("score", "number")]
+    score_head = "score" if selection == BEST_VAL else f"score ({selection.rule})"
+    heads = [("run", "text"), *((key, "text") for key in keys), ("state", "text"), (score_head, "number")]
     heads += [("parameters", "number"), ("seconds", "number"), ("created", "text")]
     lines: list[list[Cell]] = []
     for number, run in enumerate(runs):
-        score, parameters, seconds = (NUMBERS[name](run) for name in ("score", "parameters", "seconds"))
-        found = score_of(run)
+        parameters, seconds = (NUMBERS[name](run) for name in ("parameters", "seconds"))
+        found = score_of(run, selection)
         values = [value_of(run, key) or "" for key in keys]
         lines.append(
             [
                 (element("a", run.run_id, href=f"#run-{number + 1}"), run.run_id),
                 *((value, value) for value in values),
                 (_state(run), run.state),
-                (score_text(run) if found else "", score),
+                (score_text(run, selection) if found else "", found.mean if found else None),
                 ("" if parameters is None else short_count(int(parameters)), parameters),
                 ("" if seconds is None else short_seconds(seconds), seconds),
                 (run.created[:10], run.created),
@@ -83,11 +85,12 @@ def failures(runs: Sequence[Run]) -> list[Markup]:
     return found
 
 
-def folds(runs: Sequence[Run], commands: Commands) -> list[Markup]:
-    """Everything about each run, folded away."""
+def folds(runs: Sequence[Run], commands: Commands, selection: Selection) -> list[Markup]:
+    """Everything about each run, folded away below its score by this rule."""
     common = common_settings(runs)
     pairs = zip(runs, departures(runs), strict=True)
-    return [_fold(number + 1, run, own, common, commands) for number, (run, own) in enumerate(pairs)]
+    scores = [score_text(run, selection) if run.record else "" for run in runs]
+    return [_fold(number + 1, run, scores[number], own, common, commands) for number, (run, own) in enumerate(pairs)]
 
 
 def listed(pairs: Sequence[tuple[str, str]]) -> Markup:
@@ -95,8 +98,9 @@ def listed(pairs: Sequence[tuple[str, str]]) -> Markup:
     return element("dl", *(element(tag, text) for pair in pairs for tag, text in zip(("dt", "dd"), pair, strict=True)))
 
 
-def _fold(number: int, run: Run, own: Mapping[str, str], common: Mapping[str, str], commands: Commands) -> Markup:
-    score = score_text(run) if run.record else ""
+def _fold(
+    number: int, run: Run, score: str, own: Mapping[str, str], common: Mapping[str, str], commands: Commands
+) -> Markup:
     parts = [element("summary", run.run_id, " ", _state(run), f" {score}" if score else "")]
     if run.problem:
         parts.append(element("p", reason_of(run), class_="problem"))

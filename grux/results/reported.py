@@ -62,6 +62,8 @@ def read_reported(path: str | Path) -> list[Claim]:
     names = reader.fieldnames or []
     if missing := [name for name in NEEDED if name not in names]:
         raise DataError(f"'{path}' has no column {', '.join(missing)}; its first line must be {','.join(NEEDED)}.")
+    if doubled := [str(name) for number, name in enumerate(names) if name in names[:number]]:
+        raise DataError(f"'{path}' has the column {doubled[0]} twice; keep one of the two.")
     if unknown := [str(name) for name in names if name not in NEEDED + OPTIONAL]:
         raise DataError(f"'{path}' has the unknown column {unknown[0]}; columns are {', '.join(NEEDED + OPTIONAL)}.")
     claims = [_claim(row, f"'{path}', entry {number}") for number, row in enumerate(rows, start=1)]
@@ -82,13 +84,16 @@ def _claim(row: dict[str, str | None], where: str) -> Claim:
         raise DataError(f"{where} has no {empty[0]}; a reported score needs {', '.join(NEEDED)}.")
     if texts["status"] not in STATUSES:
         raise DataError(f"{where}: the status {texts['status']!r} is not known; choose one of {', '.join(STATUSES)}.")
+    spread = _number(texts["spread"], "spread", where) if texts.get("spread") else None
+    if spread is not None and spread < 0:
+        raise DataError(f"{where}: the spread {texts['spread']} is below zero; write what the paper prints behind ±.")
     return Claim(
         row=texts["row"],
         column=texts["column"],
         metric=texts["metric"],
         split=texts.get("split") or "test",
         score=_number(texts["score"], "score", where),
-        spread=_number(texts["spread"], "spread", where) if texts.get("spread") else None,
+        spread=spread,
         source=texts["source"],
         status=texts["status"],
         note=texts.get("note", ""),
@@ -135,7 +140,11 @@ def placed(
 def _reported(claim: Claim, unit: Unit, notes: Notes) -> Reported:
     spread = None if claim.spread is None else claim.spread / unit.scale
     letter = notes.letter(f"reported: {claim.source} ({claim.status}){f'; {claim.note}' if claim.note else ''}")
-    return Reported(claim.score / unit.scale, spread, claim.source, claim.status, (letter,))
+    letters = [letter]
+    if unit.scale > 1 and 0 < claim.score <= 1:
+        text = f"the reported {claim.score:g} for {claim.row} on {claim.column} is taken for percent"
+        letters.append(notes.letter(f"{text}; if it is a fraction, write {claim.score * unit.scale:g}"))
+    return Reported(claim.score / unit.scale, spread, claim.source, claim.status, tuple(letters))
 
 
 def _few(names: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What a table draws, one grid below the other: the scores, differences to a reference, all data sets together."""
 
+import math
 from dataclasses import dataclass
 
 from grux.results.contents import Table
@@ -27,6 +28,11 @@ def sections(table: Table, mark: str) -> list[Section]:
     return made
 
 
+def footnotes(table: Table) -> list[tuple[str, str]]:
+    """(letter, text) below the first section."""
+    return [(letter, printable(text, longest=500)) for letter, text in table.notes]
+
+
 def _versus(table: Table) -> Grid:
     """A row for each contestant on each line; numbers of a difference in the unit of its line."""
     heads = [table.rows_key, table.columns_key, "metric", f"− {table.reference}", "n", "p", "p (Holm)"]
@@ -41,13 +47,12 @@ def _versus(table: Table) -> Grid:
             if row.baseline or row.name == table.reference:
                 continue
             labels = [Item(printable(name)) for name in (row.name, line.name, line.unit.label)]
-            found, number = cell.versus, line.unit.number
+            found = cell.versus
             if found is None or found.difference is None:
                 rows.append((*labels, DASH, Item(str(found.n if found else 0)), DASH, DASH, DASH, DASH))
                 continue
-            width = "" if found.half_width is None else f" ± {number(found.half_width)}"
-            sign = "+" if found.difference > 0 else ""
-            difference = Item(sign + number(found.difference), width, value=found.difference * line.unit.scale)
+            texts = line.unit.difference(found.difference, found.half_width)
+            difference = Item(*texts, value=found.difference * line.unit.scale)
             chances = DASH
             if found.probability is not None and found.probability_interval is not None:
                 chances = _estimate((found.probability, *found.probability_interval))
@@ -73,7 +78,7 @@ def _aggregates(table: Table) -> Grid:
 
 def _estimate(estimate: Estimate) -> Item:
     value, low, high = estimate
-    return Item(f"{value:.2f}", f" [{low:.2f}, {high:.2f}]", value=value)
+    return Item(f"{value:.2f}", "" if math.isnan(low) else f" [{low:.2f}, {high:.2f}]", value=value)
 
 
 def _p(p: float | None) -> Item:

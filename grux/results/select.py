@@ -5,6 +5,7 @@ Several keys with commas between them are one: `optimizer,learning_rate` has the
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ NEUTRAL = WITHOUT_EFFECT | {"experiment", "hydra", "seed_strategy", "test_weight
 SEEDS = frozenset({"seeds", "first_seed"})
 
 _BETWEEN = ", "
+_OUTSIDE_BRACKETS = re.compile(r",(?![^\[]*\])")
 
 _ATTRIBUTES = {"group": "experiment", "run_id": "run_id", "state": "state"}
 
@@ -89,15 +91,21 @@ def require_key(runs: Sequence[Run], key: str, what: str) -> None:
 def matching(runs: Sequence[Run], filters: Iterable[str]) -> list[Run]:
     """The runs that pass every filter `key=value` or `key=value,value`, e.g. `arch=gru,lstm` or `model.features=64`.
 
-    Raises UsageError for a filter that is not of this form or names a key that no run has.
+    A comma within brackets belongs to the value: `model.features=[64,32]`. Raises UsageError for a filter that is not
+    of this form, names several keys, or one that no run has.
     """
     for text in filters:
         key, separator, values = text.partition("=")
         if not separator or not key:
             raise UsageError(f"the filter {text!r} is not of the form key=value; write for example arch=gru,lstm.")
+        if "," in key:
+            keys, first = parts_of(key), values.split(",")[0]
+            raise UsageError(
+                f"the filter {text} names {len(keys)} keys; write a filter for each, such as {keys[0]}={first}."
+            )
         if runs:
             require_key(runs, key, f"the filter {text}")
-        wanted = [_comparable(value) for value in values.split(",")]
+        wanted = [_comparable(value) for value in _OUTSIDE_BRACKETS.split(values)]
         runs = [run for run in runs if (value := value_of(run, key)) is not None and _comparable(value) in wanted]
     return list(runs)
 
@@ -159,11 +167,11 @@ def _varying(mappings: Sequence[dict[str, str]]) -> dict[str, list[str]]:
 
 
 def _comparable(value: str) -> float | str:
-    """So that 1e-3 finds 0.001."""
+    """So that 1e-3 finds 0.001, and [64,32] finds [64, 32]."""
     try:
         return float(value)
     except ValueError:
-        return value
+        return value.replace(", ", ",") if value.startswith("[") else value
 
 
 def natural(value: str) -> tuple[tuple[bool, float, str], ...]:

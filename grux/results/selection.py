@@ -13,6 +13,7 @@ from typing import Any
 
 from grux.results.record import Run, read_metrics
 from grux.results.schema import as_number
+from grux.results.seeds import seeds_named
 
 RULES = ("best_val", "last", "mean_last_k", "max_over_seeds")
 
@@ -40,7 +41,7 @@ class Selection:
                 f"its record has no {split} {metric} of the last weights; "
                 "train again with test_weights=last (or every) and force=true"
             )
-        return scores, f"no such score on {split} for {_seeds(found.keys() - scores.keys())}"
+        return scores, f"no such score on {split} for {seeds_named(found.keys() - scores.keys())}"
 
     def _mean_of_last(self, run: Run, seeds: set[int], split: str, metric: str) -> tuple[dict[int, float], str | None]:
         values: dict[int, list[float]] = {seed: [] for seed in seeds}
@@ -59,7 +60,7 @@ class Selection:
                 "evaluation, others on test data only with test_weights=every: train again with that, or choose "
                 "another metric or --select last"
             )
-        short = _seeds(seeds - scores.keys())
+        short = seeds_named(seeds - scores.keys())
         return scores, f"{short} had fewer than {self.k} evaluations; choose a smaller --last, or a smaller eval_every"
 
     def best_of(self, scores: Mapping[int, float], higher_is_better: bool | None) -> float | None:
@@ -96,7 +97,3 @@ class Selection:
                 f"(select: max_over_seeds).{within}"
             )
         return f"Selection: {said} (select: best_val)." if said else ""
-
-
-def _seeds(seeds: Any) -> str:
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, sorted(seeds)))}"

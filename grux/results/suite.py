@@ -5,6 +5,7 @@ statistical precipice"), known by their package rliable: scores are normalised o
 seeds anew within each data set, never data sets; its 95 % interval runs from percentile 2.5 to 97.5.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ RESAMPLES = 10_000
 THRESHOLDS = (0.5, 1.0)
 
 Estimate = tuple[float, float, float]
-"""Value, and the low and the high end of its 95 % interval."""
+"""Value, and the low and the high end of its 95 % interval: NaN where a data set has one seed, which has no spread."""
 
 Tasks = Sequence[Sequence[float]]
 """The scores of one contestant: for each data set those of its seeds."""
@@ -42,8 +43,8 @@ def aggregate(tasks: Tasks, reference: Tasks | None = None) -> Aggregate:
     drawn = _drawn(arrays, np.random.default_rng(0))
     return Aggregate(
         runs=sum(map(len, arrays)),
-        iqm=(float(iqm(np.concatenate(arrays))), *_ends(iqm(np.concatenate(drawn, axis=-1)))),
-        mean=(float(_mean(arrays)), *_ends(_mean(drawn))),
+        iqm=(float(iqm(np.concatenate(arrays))), *_ends(iqm(np.concatenate(drawn, axis=-1)), arrays)),
+        mean=(float(_mean(arrays)), *_ends(_mean(drawn), arrays)),
         profile=tuple(profile(tasks, THRESHOLDS)),
         probability=None if reference is None else probability(tasks, reference),
     )
@@ -61,7 +62,7 @@ def profile(tasks: Tasks, thresholds: Sequence[float]) -> list[Estimate]:
     arrays = _arrays(tasks)
     drawn = _drawn(arrays, np.random.default_rng(0))
     return [
-        (float(_mean([task > above for task in arrays])), *_ends(_mean([task > above for task in drawn])))
+        (float(_mean([task > above for task in arrays])), *_ends(_mean([task > above for task in drawn]), arrays))
         for above in thresholds
     ]
 
@@ -71,7 +72,7 @@ def probability(tasks: Tasks, other: Tasks) -> Estimate:
     ours, theirs, rng = _arrays(tasks), _arrays(other), np.random.default_rng(0)
     drawn = zip(_drawn(ours, rng), _drawn(theirs, rng), strict=True)
     value = float(np.mean([_wins(x, y) for x, y in zip(ours, theirs, strict=True)]))
-    return value, *_ends(np.mean([_wins(x, y) for x, y in drawn], axis=0))
+    return value, *_ends(np.mean([_wins(x, y) for x, y in drawn], axis=0), [*ours, *theirs])
 
 
 def _arrays(tasks: Tasks) -> list[np.ndarray]:
@@ -93,6 +94,8 @@ def _wins(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return ((x > y) + 0.5 * (x == y)).mean(axis=(-2, -1))
 
 
-def _ends(draws: np.ndarray) -> tuple[float, float]:
+def _ends(draws: np.ndarray, arrays: Sequence[np.ndarray]) -> tuple[float, float]:
+    if any(len(array) < 2 for array in arrays):
+        return math.nan, math.nan
     low, high = np.quantile(draws, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return float(low), float(high)

@@ -34,25 +34,30 @@ def make_table(runs: Sequence[Run], view: View | None = None, **changes: Any) ->
     `metric` None takes each run's primary metric. Raises UsageError where there is nothing to show, where a key, metric
     or split is unknown, and where a cell or line would mix what must not be mixed.
     """
-    view = dataclasses.replace(view or View(), **changes)
+    view = (view or View()).changed(**changes)
     if not runs:
         raise UsageError(
             "there are no runs to show: no folder with a result.json or status.json was found; train first."
         )
     runs = latest(runs)
-    require_key(runs, view.rows, f"--rows {view.rows}")
-    require_key(runs, view.columns, f"--columns {view.columns}")
-    require_facts(runs, view.show)
-    _require_score(runs, view.metric, view.split)
+    require_layout(runs, view)
+    require_facts(runs, view.show, view.said("show"))
     # Data sets never compete, so where they are asked for as rows the lines of the table run along its rows.
     transposed = is_of_data(view.rows) and not is_of_data(view.columns)
     if transposed:
         view = dataclasses.replace(view, rows=view.columns, columns=view.rows)
-    if problem := mixed_line(runs, view.rows, view.columns):
+    if problem := mixed_line(runs, view.rows, view.columns, view.metric):
         raise UsageError(problem)
     if widths_differ(runs) and WIDTH not in (*parts_of(view.rows), *parts_of(view.columns)):
         view = dataclasses.replace(view, show=(*view.show, WIDTH))
     return _Maker(runs, view).make(transposed)
+
+
+def require_layout(runs: Sequence[Run], view: View) -> None:
+    """Raises UsageError where no run has the keys of rows and columns, or the metric on the split."""
+    require_key(runs, view.rows, view.said("rows"))
+    require_key(runs, view.columns, view.said("columns"))
+    _require_score(runs, view.metric, view.split)
 
 
 class _Maker:
@@ -110,10 +115,11 @@ class _Maker:
             ),
             transposed=transposed,
             extras=beside,
-            reference=view.reference,
-            versus_caption=versus_caption(view.reference) if view.reference else "",
+            reference=self.view.reference,
+            versus_caption=versus_caption(self.view.reference) if self.view.reference else "",
             aggregates=aggregates,
-            aggregates_caption=aggregates_caption(*view.bounds, view.reference) if view.bounds else "",
+            select=self.selection.rule,
+            aggregates_caption=aggregates_caption(*view.bounds, self.view.reference) if view.bounds else "",
         )
 
     def line(self, name: str, records: list[dict], own: dict[str, list[Run]]) -> tuple[Line, dict[str, Cell]]:
@@ -121,7 +127,7 @@ class _Maker:
         metric = self.view.metric or (records[0]["metric"]["primary"] if records else "score")
         upwards = direction(metric, records)
         if self.selection.rule == "max_over_seeds" and upwards is None:
-            raise UsageError(f"--select max_over_seeds: nothing says whether a higher {metric} is better.")
+            raise UsageError(f"{self.view.said('select')}: nothing says whether a higher {metric} is better.")
         column = {row: self.cells.cell(row, name, runs, upwards) for row, runs in own.items()}
         summaries = [cell.summary for cell in column.values() if cell.summary]
         widths = [
@@ -155,9 +161,12 @@ class _Maker:
     def _refer(self, lines: list[Line], columns: dict[str, dict[str, Cell]]) -> None:
         if (reference := self.view.reference) is None:
             return
-        require_reference(
-            reference, [*dict.fromkeys(row for column in columns.values() for row in column), *self.methods()]
-        )
+        known = [*dict.fromkeys(row for column in columns.values() for row in column), *self.methods()]
+        if "reference" in self.view.places and reference not in known:  # a filter may have left it out
+            self.notes.letter(f"no differences: {self.view.said('reference')} is no row of this table")
+            self.view = self.view.changed(reference=None)
+            return
+        require_reference(reference, known)
         for line in lines:
             column = columns[line.name]
             columns[line.name] = against(column, self.baselines[line.name], reference, line.unit.higher_is_better)
@@ -180,7 +189,13 @@ class _Maker:
     def _aggregates(self, rows: list[Row], lines: list[Line]) -> dict[str, Any]:
         if self.view.bounds is None:
             return {}
-        return aggregated(rows, lines, *self.view.bounds, self.view.reference, self.notes)
+        try:
+            return aggregated(rows, lines, *self.view.bounds, self.view.reference, self.notes)
+        except UsageError as error:
+            if "aggregate" not in self.view.places:
+                raise
+            reason = str(error).removeprefix(f"--aggregate {self.view.aggregate}: ").removeprefix("--aggregate: ")
+            raise UsageError(f"{self.view.said('aggregate')}: {reason}") from error
 
     def _require_scores(self, columns: dict[str, dict[str, Cell]]) -> None:
         """Raises UsageError where no record can serve a selection rule that was asked for."""
@@ -189,7 +204,7 @@ class _Maker:
         if self.selection.rule in ("last", "mean_last_k") and finished and not any(cell.scores for cell in cells):
             texts = dict(self.notes.all())
             reason = next((texts[letter] for cell in cells if cell.state != "diverged" for letter in cell.notes), "")
-            raise UsageError(f"--select {self.selection.rule}: {reason}.")
+            raise UsageError(f"{self.view.said('select')}: {reason}.")
 
 
 def _having(runs: list[Run], key: str, value: str) -> list[Run]:

@@ -50,13 +50,14 @@ class Page:
         return "\n".join(line.rstrip() for line in self._file.getvalue().splitlines())
 
 
-def ruled_table(heads: Sequence[Any], *, labels: int, styled: bool) -> Any:
+def ruled_table(heads: Sequence[Any], *, labels: int, styled: bool, whole: int = 0) -> Any:
     """An empty rich table ruled like a printed one: `labels` columns set left, numbers right.
 
-    Where it is too wide, labels go on in a second line before a number is cut.
+    Where it is too wide, labels go on in a second line before a number is cut, but for the first `whole` of them.
     """
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(
         box=box.HORIZONTALS,
@@ -66,8 +67,10 @@ def ruled_table(heads: Sequence[Any], *, labels: int, styled: bool) -> Any:
         header_style="bold" if styled else "",
     )
     for column, head in enumerate(heads):
+        if isinstance(head, str):
+            head = Text(head)  # rich would read [/foo] as its own markup
         if column < labels:
-            table.add_column(head, justify="left", overflow="fold")
+            table.add_column(head, justify="left", overflow="fold", no_wrap=column < whole)
         else:
             table.add_column(head, justify="right", no_wrap=True, overflow="ellipsis")
     return table

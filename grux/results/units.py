@@ -1,7 +1,8 @@
 """How a metric is named, scaled, directed and rounded wherever a person reads it."""
 
+import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,15 @@ NAMES = {"bleu": "BLEU", "chrf": "chrF", "f1": "F1", "mse": "MSE", "mae": "MAE",
 HIGHER = frozenset({"accuracy", "f1", "bleu", "chrf"})
 LOWER = frozenset({"loss", "perplexity", "mse", "mae", "mase"})
 
-MOST_DECIMALS = 4
+MOST_DECIMALS = 4  # beyond, numbers are printed as 1.00e-05
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What a line of comparable scores measures. `decimals` are after scaling; `higher_is_better` None: not known."""
+    """What a line of comparable scores measures.
+
+    `decimals` are after scaling; more than `MOST_DECIMALS` mean 1.00e-05. `higher_is_better` None: not known.
+    """
 
     metric: str
     split: str
@@ -45,7 +49,19 @@ class Unit:
         value = score * self.scale
         if not math.isfinite(value):
             return "nan" if value != value else "∞" if value > 0 else "-∞"
-        return f"{value:.{self.decimals}f}" if abs(value) < 1e6 else f"{value:.3g}"
+        if self.decimals > MOST_DECIMALS:
+            return f"{value:.2e}" if value else "0"
+        text = f"{value:.{self.decimals}f}" if abs(value) < 1e6 else f"{value:.3g}"
+        return text.removeprefix("-") if float(text) == 0 else text
+
+    def difference(self, score: float, half_width: float | None = None) -> tuple[str, str]:
+        """(a difference with its sign, " ± half-width" or ""), with more decimals where these would print as zero."""
+        sizes = [abs(size) * self.scale for size in (half_width or score,) if size and math.isfinite(size)]
+        # Rounding alone makes tiny differences; an interval that `paired.compare` gives is never rounding alone.
+        own = dataclasses.replace(self, decimals=_visible(sizes, self.decimals, 12 if half_width else MOST_DECIMALS))
+        text = own.number(score)
+        sign = "+" if score > 0 and text.strip("0.") else ""
+        return sign + text, "" if half_width is None else f" ± {own.number(half_width)}"
 
 
 def direction(metric: str, records: Iterable[dict[str, Any]]) -> bool | None:
@@ -65,16 +81,25 @@ def direction(metric: str, records: Iterable[dict[str, Any]]) -> bool | None:
 def decimals_for(metric: str, means: Iterable[float], half_widths: Iterable[float]) -> int:
     """Decimals for a line of scores: one for scores of 0 to 100, else three significant digits of the smallest.
 
-    More where the narrowest interval would print as zero.
+    More where a score or an interval would print as zero; more than `MOST_DECIMALS` only where that many leave less
+    than two significant digits of the smallest score.
     """
     scale = 100.0 if metric in PERCENT else 1.0
     sizes = [abs(mean) * scale for mean in means if mean and math.isfinite(mean)]
     if metric in PERCENT or metric in ("bleu", "chrf"):
         decimals = 1
     else:
-        decimals = min(max(2 - math.floor(math.log10(min(sizes))), 0), MOST_DECIMALS) if sizes else 3
+        decimals = max(2 - math.floor(math.log10(min(sizes))), 0) if sizes else 3
+        if decimals > MOST_DECIMALS + 1:
+            return decimals
+        decimals = min(decimals, MOST_DECIMALS)
     widths = [width * scale for width in half_widths if width and math.isfinite(width)]
-    while widths and decimals < MOST_DECIMALS and min(widths) < 0.5 * 10**-decimals:
+    return _visible([*sizes, *widths], decimals, MOST_DECIMALS)
+
+
+def _visible(sizes: Sequence[float], decimals: int, most: int) -> int:
+    """Decimals, `most` at most, with which none of these prints as zero."""
+    while sizes and decimals < most and min(sizes) < 0.5 * 10**-decimals:
         decimals += 1
     return decimals
 

@@ -10,8 +10,8 @@ Beside it may lie `reported.csv`: the scores of papers, see `grux.results.report
 """
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class View:
     aggregate: str | None = None
     show: tuple[str, ...] = DEFAULT
     reported: str | None = None
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Option -> the file that says it; the others stand on the command line, or nowhere."""
 
     def __post_init__(self) -> None:
         for name, value, known in (("select", self.select, RULES), ("interval", self.interval, INTERVALS)):
@@ -48,10 +50,25 @@ class View:
             raise UsageError(f"--last {self.last} must be at least 1: the number of evaluations that are averaged.")
         if self.bounds is not None and not all(self.bounds):
             raise UsageError(f"--aggregate {self.aggregate} must be ZERO:ONE, such as elman:gru or 0:gru.")
+        if self.bounds is not None and self.select == "max_over_seeds":
+            raise UsageError(
+                "--aggregate takes every seed and --select max_over_seeds the best alone; leave out one of the two."
+            )
         if self.rows == self.columns:
             raise UsageError(
                 f"--rows and --columns are both {self.rows}; give two different keys, such as arch and data."
             )
+
+    def changed(self, **changes: Any) -> "View":
+        """The same with other options, which then are those of the command line."""
+        places = {name: place for name, place in self.places.items() if name not in changes}
+        return dataclasses.replace(self, **changes, places=places)
+
+    def said(self, option: str) -> str:
+        """The option as it was written: `--rows arch`, or the line of the file."""
+        value = getattr(self, option)
+        text = ",".join(value) if isinstance(value, tuple) else value
+        return f"{option}: {text} in '{self.places[option]}'" if option in self.places else f"--{option} {text}"
 
     @property
     def bounds(self) -> tuple[str, str] | None:
@@ -100,7 +117,7 @@ def read_view(path: Path) -> View:
     if options.get("reported"):
         options["reported"] = str(path.parent / options["reported"])
     try:
-        return View(**options)
+        return View(**options, places=dict.fromkeys(options, str(path)))
     except UsageError as error:
         raise DataError(f"'{path}': {error}") from error
 
@@ -126,5 +143,7 @@ def _names(value: Any, where: str) -> tuple[str, ...]:
 
 
 READERS: dict[str, Callable[[Any, str], Any]] = {
-    field.name: {"last": _whole, "show": _names}.get(field.name, _text) for field in dataclasses.fields(View)
+    option.name: {"last": _whole, "show": _names}.get(option.name, _text)
+    for option in dataclasses.fields(View)
+    if option.name != "places"
 }

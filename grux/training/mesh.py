@@ -14,6 +14,9 @@ signal to any of them stops all.
 """
 
 import os
+import socket
+import sys
+import time
 from typing import Any
 
 import jax
@@ -25,6 +28,8 @@ from jax.sharding import PartitionSpec as P
 from grux.errors import UsageError
 
 ROWS = "data"
+WAIT = 300.0
+"""Seconds in which the first process must have begun to answer."""
 PATIENCE = "--xla_cpu_collective_timeout_seconds=1800"
 
 
@@ -39,6 +44,8 @@ def join(hosts: int, coordinator: str | None, host: int | None) -> None:
     # CPUs alone give up after 30 seconds, while the first process may read, compile or write for longer.
     if PATIENCE.split("=")[0] not in (flags := os.environ.get("XLA_FLAGS", "")):
         os.environ["XLA_FLAGS"] = f"{flags} {PATIENCE}"
+    if coordinator and host:
+        _wait_for(coordinator, hosts)
     try:
         jax.config.update("jax_cpu_collectives_implementation", "gloo")  # for CPUs; other platforms have their own
         jax.distributed.initialize(coordinator, hosts if coordinator else None, host)
@@ -50,6 +57,26 @@ def join(hosts: int, coordinator: str | None, host: int | None) -> None:
         ) from error
     if jax.process_count() != hosts:
         raise UsageError(f"mesh.hosts={hosts} was asked for, but {jax.process_count()} processes were started.")
+
+
+def _wait_for(coordinator: str, hosts: int) -> None:
+    """Until the first process answers: left alone JAX waits without a word, and then aborts the process."""
+    name, _, port = coordinator.rpartition(":")
+    began, said = time.monotonic(), False
+    while True:
+        try:
+            socket.create_connection((name.strip("[]"), int(port)), timeout=2).close()
+            return
+        except (OSError, ValueError, OverflowError) as error:
+            if not port.isdecimal() or not name or time.monotonic() - began > WAIT:
+                raise UsageError(
+                    f"mesh.coordinator={coordinator} does not answer ({error}); give HOST:PORT of the first of the "
+                    f"mesh.hosts={hosts} processes, and start that one with mesh.host=0."
+                ) from error
+        if not said:
+            print(f"waiting for the first process at {coordinator}", file=sys.stderr, flush=True)
+            said = True
+        time.sleep(0.5)
 
 
 def data_mesh(devices: int, hosts: int) -> Mesh | None:

@@ -29,9 +29,10 @@ def start_jax(hosts: int = 1, coordinator: str | None = None, host: int | None =
         # The default skips programs that compile within a second: those are ours.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-    # In a process that has run before, JAX has started and keeps the devices that it has.
-    with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", cpu_devices())
+    if not _devices_are_forced():
+        # In a process that has run before, JAX has started and keeps the devices that it has.
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", cpu_devices())
     join(hosts, coordinator, host)
     try:
         jax.local_devices()
@@ -41,6 +42,12 @@ def start_jax(hosts: int = 1, coordinator: str | None = None, host: int | None =
             f"JAX cannot start on JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')} ({reason[:200]}); "
             "unset it or install the matching extra."
         ) from error
+
+
+def _devices_are_forced() -> bool:
+    """Whether the environment says how many devices a CPU is taken for."""
+    named = "JAX_NUM_CPU_DEVICES" in os.environ
+    return named or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
 
 
 def keep_freed_memory() -> None:

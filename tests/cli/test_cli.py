@@ -324,3 +324,12 @@ def test_exit_code_of_the_process(place: Path):
     command = [sys.executable, "-m", "grux.cli", "train", "arch=nope"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and done.stderr.startswith("grux: arch=nope is unknown") and not list(place.iterdir())
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_stream_without_the_characters_gets_others(place: Path, encoding: str):
+    finish(place / "runs" / "a" / "b", "b", {"group": "a"}, {"arch": "gru", "data": "first_token"})
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "grux", "ls"]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=60)
+    assert done.returncode == 0 and b"accuracy % 50.0" in done.stdout

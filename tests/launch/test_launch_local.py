@@ -225,7 +225,11 @@ def test_gpus_and_their_memory_are_divided(monkeypatch):
     told = [share.environment for share in shares.divide(3)]
     assert [one["CUDA_VISIBLE_DEVICES"] for one in told] == ["2", "5", "2"]
     assert [one.get("XLA_CLIENT_MEM_FRACTION") for one in told] == ["0.450", None, "0.450"]
-    assert shares.how_many("auto", 9) == 2
+    assert shares.how_many("auto", 9) == 2 and shares.how_many("auto", 9, devices=2) == 1
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4")
+    told = [share.environment for share in shares.divide(shares.how_many("auto", 9, devices=2))]
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in told] == ["0,1", "2,3"]
+    assert shares.divide(1)[0].environment["CUDA_VISIBLE_DEVICES"] == "0,1,2,3,4"
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     assert shares.gpus() == []
 
@@ -236,6 +240,17 @@ def test_auto_is_a_job_for_each_core_with_room_in_memory(monkeypatch, cores: int
     monkeypatch.setattr(shares, "machine_memory", lambda: memory << 30)
     monkeypatch.setattr(shares, "gpus", lambda: [])
     assert shares.how_many("auto", 10) == jobs and shares.how_many(4, 10) == 4 and shares.how_many(4, 3) == 3
+
+
+def test_jobs_that_share_devices_get_as_many(monkeypatch):
+    monkeypatch.setattr(shares, "available_cores", lambda: 8)
+    monkeypatch.setattr(shares, "machine_memory", lambda: 0)
+    monkeypatch.setattr(shares, "gpus", lambda: [])
+    assert [shares.how_many("auto", 99, devices=wanted) for wanted in (1, 2, 3, 8, 16)] == [8, 4, 2, 1, 1]
+    asked = []
+    monkeypatch.setattr("grux.launch.local.how_many", lambda *given: asked.append(given) or 1)
+    launch([job("a", mesh={"data": 4, "hosts": 1})], Settings(), command=script({"a": "done()"}))
+    assert asked == [("auto", 1, 4)]
 
 
 def test_the_machine_says_what_it_has():

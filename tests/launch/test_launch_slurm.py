@@ -165,11 +165,12 @@ def test_a_job_that_is_started_elsewhere_takes_its_folder_back(tmp_path: Path, m
     """After the loss of a machine its lock cannot be asked; the same job of Slurm is the owner nevertheless."""
     folder = tmp_path / "run"
     folder.mkdir()
-    lock = {"pid": 1, "host": "lost-node", "job": "7_1"}
+    lock = {"pid": 1, "host": "lost-node", "job": "7_1", "start": 0}
     (folder / "lock").write_text(json.dumps(lock))
     assert living_owner(folder) == lock and living_owner(folder, ended="7_1") is None
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     with RunFolder(folder, run_id="x", choices={}):
         assert json.loads((folder / "lock").read_text())["job"] == "7_1"
 

@@ -1,5 +1,6 @@
 """Sweeps from the command line to the run folders, with a stand-in for the training of each job."""
 
+import contextlib
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,11 @@ from grux.cli import main
 from grux.launch import command
 from grux.launch.outcome import Outcome
 from grux.launch.overview import Live
+
+# It sets up logging anew, and absl's handler then closes a stream that is not the standard error of that moment: inside
+# a test whose output is caught that would be the one of pytest.
+with contextlib.suppress(ImportError):
+    import submitit  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
@@ -105,6 +112,35 @@ def test_a_file_cannot_say_how_jobs_are_started(capsys, launched, content: str):
     Path("mine/experiment/x.yaml").write_text(f"# @package _global_\n{content}")
     code, _, err = answer(capsys, "--config-dir", "mine", "experiment=x", "arch=gru,lstm")
     assert code == 2 and "command line" in err and err.count("\n") == 1 and not started()
+
+
+def test_a_file_cannot_lift_the_bound_of_jobs(capsys, launched):
+    started = launched()
+    Path("mine/experiment").mkdir(parents=True)
+    Path("mine/experiment/x.yaml").write_text("# @package _global_\nlauncher: {max_jobs: 1000}\n")
+    code, _, err = answer(capsys, "--config-dir", "mine", "experiment=x", "first_seed=range(0,201)")
+    assert code == 2 and "201 jobs, more than launcher.max_jobs=200" in err and not started()
+    Path("mine/experiment/x.yaml").write_text("# @package _global_\nlauncher: {max_jobs: 3}\n")
+    assert answer(capsys, "--config-dir", "mine", "experiment=x", "first_seed=range(0,4)")[0] == 2
+
+
+def test_settings_of_a_launcher_are_named_by_their_launcher(capsys):
+    code, _, err = answer(capsys, "arch=gru,lstm", "hydra/launcher=grux_slurm", "hydra.launcher.gpu=1")
+    assert code == 2 and "unknown key hydra.launcher.gpu: did you mean hydra.launcher.gpus?" in err
+
+
+def test_a_ray_that_cannot_be_had_is_one_sentence(capsys, launched, monkeypatch):
+    def init(*_: object, **__: object) -> None:
+        raise ConnectionError("nobody there\nat all")
+
+    started = launched()
+    ray = types.SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "ray.exceptions", types.ModuleType("ray.exceptions"))
+    words = ["arch=gru,lstm", "hydra/launcher=grux_ray", "hydra.launcher.address=nowhere:1"]
+    code, _, err = answer(capsys, *words)
+    assert code == 2 and "a Ray at nowhere:1 could not be had (ConnectionError: nobody there at all)" in err
+    assert err.count("\n") == 1 and not started()
 
 
 def test_a_file_of_the_users_does_not_take_a_launchers_name(capsys, launched):

@@ -72,3 +72,38 @@ def test_a_run_that_goes_on_is_not_forgotten(tmp_path):
     folder = write_unfinished(tmp_path, "running", pid=os.getpid(), started=BEFORE)
     (folder / "config.yaml").write_text(json.dumps(make_config(arch="gru", data="sst2", seeds=2)))
     assert len(notes_of(tmp_path)) == 1
+
+
+def test_of_a_seed_that_exists_twice_the_newest_counts(tmp_path):
+    config = make_config(arch="gru", data="sst2", seeds=3)
+    new = make_record(config=config, scores=[0.7, 0.71, 0.72]) | {"experiment": "bbb", "created": AFTER}
+    old = make_record(config=config, scores=[0.9, 0.91, 0.92]) | {"experiment": "aaa", "created": BEFORE}
+    for record in (new, old):
+        write_run(tmp_path, record)
+    table = make_table(find_runs([tmp_path]), show=("seconds",))
+    (cell,) = table.rows[0].cells
+    assert cell.scores == {0: 0.7, 1: 0.71, 2: 0.72}
+    assert cell.facts["seconds"] == pytest.approx(31.2)  # of the runs that are shown
+    assert notes_of(tmp_path) == ["gru on sst2: several runs have seeds 0, 1, 2; the newest is shown"]
+
+
+def test_an_older_score_does_not_stand_in_for_a_seed_that_diverged(tmp_path):
+    config = make_config(arch="gru", data="sst2", seeds=3)
+    new = make_record(config=config, diverged=(1,)) | {"experiment": "bbb", "created": AFTER}
+    old = make_record(config=config) | {"experiment": "aaa", "created": BEFORE}
+    for record in (new, old):
+        write_run(tmp_path, record)
+    (cell,) = make_table(find_runs([tmp_path])).rows[0].cells
+    assert cell.scores.keys() == {0, 2} and cell.state == "partial"
+
+
+def test_more_seeds_add_to_those_that_are_there(tmp_path):
+    first = make_record(config=make_config(arch="gru", data="sst2", seeds=3)) | {"run_id": "first"}
+    more = make_record(config=make_config(arch="gru", data="sst2", seeds=3, first_seed=3)) | {"run_id": "more"}
+    for entry in more["seeds"]:
+        entry["seed"] += 3
+    for record in (first, more):
+        write_run(tmp_path, record)
+    (cell,) = make_table(find_runs([tmp_path])).rows[0].cells
+    assert list(cell.scores) == [0, 1, 2, 3, 4, 5] and cell.state == "done" and cell.notes == ()
+    assert cell.facts["seconds"] == pytest.approx(62.4)

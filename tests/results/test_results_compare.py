@@ -60,10 +60,29 @@ def test_every_kind_of_difference_is_named(tmp_path):
     assert "mean of 2" in text and "+10.0 ± 0.0" in text
 
 
-def test_what_has_no_effect_is_marked(tmp_path):
-    left, right = (make_record(config=make_config(arch="gru", data="sst2", tensorboard=v)) for v in (True, False))
+def test_what_has_no_effect_makes_no_difference(tmp_path):
+    changes = {
+        "a": {"tensorboard": True, "group": "a", "run_dir": "runs/a/x"},
+        "b": {"tensorboard": False, "group": "b"},
+    }
+    records = [make_record(config=make_config(arch="gru", data="sst2", **own)) for own in changes.values()]
+    records[1]["choices"] = records[1]["choices"] | {"experiment": "quickstart"}
+    found = difference(tmp_path, *records)
+    assert list(found.parts) == ["without effect"]
+    assert set(found.parts["without effect"]) == {"tensorboard", "group", "run_dir", "experiment"}
+    assert found.same_input and "These two runs are the same" in show_difference(found)
+
+
+def test_whether_kernels_ran_is_no_part_of_the_machine(tmp_path):
+    left, right = make_record(), make_record()
+    right["device"] = right["device"] | {"kernels": "at hand", "environment": {"OMP_NUM_THREADS": "1"}}
+    left["device"] = left["device"] | {"kernels": "not asked for", "environment": {"OMP_NUM_THREADS": "2"}}
     found = difference(tmp_path, left, right)
-    assert list(found.parts["config"]) == ["tensorboard (no effect on scores)"]
+    assert "device" not in found.parts and not found.same_input
+    assert found.parts["environment"] == {
+        "OMP_NUM_THREADS": ("2", "1"),
+        "compiled kernels": ("not asked for", "at hand"),
+    }
 
 
 def test_scores_on_different_data_are_not_compared(tmp_path):

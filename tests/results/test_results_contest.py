@@ -8,6 +8,7 @@ from fake_runs import make_config, make_record, write_run
 from scipy import stats
 
 from grux.errors import UsageError
+from grux.results.answer import answers
 from grux.results.palette import styles_of
 from grux.results.plots import make_figure
 from grux.results.record import find_runs
@@ -95,12 +96,41 @@ def test_no_common_seeds_is_no_comparison(tmp_path):
     record["config"]["first_seed"] = 100
     write_run(tmp_path, record)
     table = table_of(tmp_path, reference="gru")
-    assert marked(table) == {"gru"}
-    text = " ".join(render(table).split())
-    assert "lstm on sst2: fewer than two seeds in common with gru, so not compared" in text
+    assert marked(table) == set()
+    assert "sst2: no row has every seed that others have, so none is marked" in " ".join(render(table).split())
+    assert "no arch has every seed that others have, so none is named" in " ".join(answers(table))
     assert cell(table, "lstm").versus.n == 0
     for format in FORMATS:
         assert render(table, format)
+
+
+def test_nobody_is_best_where_a_row_with_fewer_seeds_is_better_over_common_ones(tmp_path):
+    write_run(tmp_path, arch="gru", scores=[0.70, 0.701, 0.702, 0.90, 0.91])  # best mean, by seeds that lstm lacks
+    write_run(tmp_path, arch="lstm", scores=[0.75, 0.751, 0.7521])
+    write_run(tmp_path, arch="elman", scores=[0.60, 0.61, 0.60, 0.61, 0.62])
+    table = table_of(tmp_path)
+    assert marked(table) == set() and table.lines[0].best is None
+    assert "lstm on sst2: better than gru over common seeds, so none is marked" in " ".join(render(table).split())
+    (sentence,) = answers(table)
+    assert "over common seeds it is behind lstm (a difference of -5.0" in sentence and "none is named" in sentence
+
+
+def test_a_row_that_lacks_seeds_is_never_bold(tmp_path):
+    write_run(tmp_path, arch="gru", scores=BEST)
+    write_run(tmp_path, arch="lstm", scores=shifted(0.0005)[:3])
+    write_run(tmp_path, arch="elman", scores=shifted(-0.0005))
+    table = table_of(tmp_path)
+    assert marked(table) == {"gru", "elman"}
+    (sentence,) = answers(table)
+    assert "gru has the best test accuracy of those with all 5 seeds" in sentence
+    assert "do not tell it from" in sentence and "lstm" in sentence
+
+
+def test_few_seeds_of_one_row_do_not_choose_for_the_others(tmp_path):
+    write_run(tmp_path, arch="gru", scores=BEST)
+    write_run(tmp_path, arch="lstm", scores=[0.83, 0.85, 0.74, 0.71, 0.73])  # ahead on the first two alone
+    write_run(tmp_path, arch="elman", scores=[0.5, 0.51])
+    assert table_of(tmp_path).lines[0].best == "gru"
 
 
 def test_differences_to_a_reference(tmp_path):
@@ -128,6 +158,14 @@ def test_differences_to_a_reference(tmp_path):
     assert float(csv_of(table_of(tmp_path, reference="gru"))["elman"]["p"]) == pytest.approx(found.p)
     for format in FORMATS:
         assert "Hedges" in render(table, format) or format == "csv"
+
+
+def test_differences_without_spread_name_their_own_test(tmp_path):
+    write_run(tmp_path, arch="gru", scores=[0.80, 0.82, 0.84])
+    write_run(tmp_path, arch="lstm", scores=[0.79, 0.81, 0.83])
+    table = table_of(tmp_path, reference="gru")
+    assert cell(table, "lstm").versus.p == 0.25
+    assert "of the exact sign-flip test where all differences are equal" in " ".join(render(table).split())
 
 
 def test_a_baseline_may_be_the_reference(tmp_path):
@@ -193,13 +231,30 @@ def test_the_performance_profile_is_the_share_of_runs_above_each_score(tmp_path)
         ("elman:nobody", "nobody is no row of the table and no number"),
         ("elman", "must be ZERO:ONE"),
         (":gru", "must be ZERO:ONE"),
+        ("elman:mgu", "the mean of mgu on sst2 is not finite"),
     ],
 )
 def test_wrong_bounds_are_answered(tmp_path, bounds, words):
     write_run(tmp_path, arch="gru", scores=BEST)
     write_run(tmp_path, arch="elman", scores=[score - 0.04 for score in BEST])
+    write_run(tmp_path, arch="mgu", scores=[0.8, float("inf")])
     with pytest.raises(UsageError, match=words):
         table_of(tmp_path, aggregate=bounds)
+
+
+def test_what_has_no_place_on_the_scale_is_left_out(tmp_path):
+    write_run(tmp_path, arch="gru", scores=BEST)
+    write_run(tmp_path, arch="elman", scores=[0.6])
+    write_run(tmp_path, arch="mgu", scores=[0.8, float("inf")])
+    table = table_of(tmp_path, aggregate="50:100", reference="gru")
+    assert list(table.aggregates) == ["elman", "gru"]
+    text = " ".join(render(table).split())
+    assert "mgu is not in the table over all data sets: a score on sst2 is not finite" in text
+    # One seed has no interval, not one of width zero.
+    line = next(line for line in render(table).splitlines() if "elman" in line and "0.20" in line)
+    assert line.split() == ["elman", "1", "0.20", "0.20", "0.00", "0.00", "0.00"]
+    with pytest.raises(UsageError, match="leave out one of the two"):
+        table_of(tmp_path, aggregate="50:100", select="max_over_seeds")
 
 
 def test_bounds_may_be_numbers(tmp_path):
@@ -228,6 +283,14 @@ def test_matched_rows_say_how(tmp_path):
     assert [extra.texts for extra in table.extras if extra.name == "model.features"] == [("64", "55")]
     write_run(tmp_path, arch="elman")
     assert "not matched: elman" in table_of(tmp_path).caption
+
+
+def test_a_match_says_its_unit_and_what_its_rule_counts(tmp_path):
+    for arch, reached in (("gru", 49.24), ("lstm", 51.0)):
+        matching = {"by": "step_time", "target": 50.0, "reached": reached, "rule": "measured", "unit": "ms"}
+        write_run(tmp_path, make_record(arch=arch) | {"matching": matching | {"meaning": "a step of all seeds"}})
+    caption = table_of(tmp_path).caption
+    assert "Matched by step time to 50 ms (measured: a step of all seeds), reached 49.2–51 ms." in caption
 
 
 def test_other_columns(tmp_path):

@@ -2,6 +2,8 @@
 
 from fake_runs import make_record, write_run, write_unfinished
 
+from grux.cli import main
+from grux.results import terminal
 from grux.results.overview import list_runs, show_run
 from grux.results.record import find_runs, read_run
 
@@ -25,6 +27,41 @@ def test_list_names_choices_only_where_they_differ(tmp_path):
     other["choices"]["optimizer"] = "sgd"
     write_run(tmp_path, other)
     assert "optimizer" in list_runs(find_runs([tmp_path]))
+
+
+def listed(root, width, monkeypatch, shown=()):
+    monkeypatch.setattr(terminal, "PIPE_WIDTH", width)
+    return list_runs(find_runs([root]), shown)
+
+
+def test_a_narrow_page_keeps_ids_and_scores_whole(tmp_path, monkeypatch):
+    run_id = "lstm_recurrent_dropout-seattle_temperature-1a2b3c4d"
+    write_run(tmp_path, make_record(arch="lstm", run_id=run_id))
+    wide = listed(tmp_path, 120, monkeypatch)
+    assert "experiment" in wide and "age" in wide and "No room" not in wide
+    narrow = listed(tmp_path, 100, monkeypatch)
+    assert "quickstart" not in narrow and "No room for age, experiment: a wider window shows it" in narrow
+    for width in (100, 80, 70):
+        (line,) = (line for line in listed(tmp_path, width, monkeypatch).splitlines() if run_id in line)
+        assert line.split()[1] == "done"
+    words = listed(tmp_path, 70, monkeypatch).split()
+    assert all(word in words for word in ("accuracy", "78.8", "±", "1.9"))
+
+
+def test_what_runs_are_sorted_by_has_a_column(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path, arch="gru")
+    assert main(["ls", "--runs", str(tmp_path), "--sort", "-parameters"]) == 0
+    assert "812,345" in capsys.readouterr().out
+    heads = [listed(tmp_path, 50, monkeypatch, shown).splitlines()[1].split() for shown in ([], ["seconds"])]
+    assert heads == [["run", "state", "score"], ["run", "state", "score", "seconds"]]
+
+
+def test_a_key_that_looks_like_markup_is_a_name(tmp_path):
+    for number, value in enumerate("xy"):
+        record = make_record(run_id=f"r{number}")
+        record["choices"]["[/foo]"] = value
+        write_run(tmp_path, record)
+    assert "[/foo]" in list_runs(find_runs([tmp_path]))
 
 
 def test_show_tells_everything(tmp_path):

@@ -1,6 +1,8 @@
 """Learning curves: what a line and its band are, and that the pictures are written."""
 
+import re
 import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -10,8 +12,8 @@ from scipy import stats
 from grux.cli import main
 from grux.errors import UsageError
 from grux.results.curves import curves_of
-from grux.results.figure import save
-from grux.results.palette import COLOURS, FIXED, style_of
+from grux.results.figure import labels, render, save
+from grux.results.palette import COLOURS, DASHES, FIXED, styles_of
 from grux.results.plots import KINDS, make_figure
 from grux.results.record import find_runs, read_metrics
 
@@ -75,14 +77,46 @@ def test_pictures_are_written_and_repeat_exactly(tmp_path):
             assert path.stat().st_size > 5000
 
 
-def test_a_name_has_one_style_and_two_names_never_the_same():
-    assert style_of("mgu") == style_of("mgu")
-    assert style_of("gru", [FIXED["gru"]]) == FIXED["gru"]
-    taken = []
-    for number in range(len(COLOURS) * 4 - len(FIXED)):
-        taken.append(style_of(f"cell{number}", taken))
-    assert len(set(taken)) == len(taken)
-    assert not set(taken) & set(FIXED.values())
+def test_every_arch_has_a_look_of_its_own_whatever_its_company():
+    archs = {path.stem for path in (Path(__file__).parents[2] / "configs" / "arch").glob("*.yaml")}
+    assert archs == FIXED.keys()
+    assert len(set(FIXED.values())) == len(FIXED)
+    assert {name: styles_of([name, "gru", "mycell"])[name] for name in archs} == styles_of(archs)
+    assert [FIXED[name] for name in ("gru", "lstm", "elman")] == [(colour, "-") for colour in COLOURS[:3]]
+
+
+def test_other_names_keep_off_the_looks_of_archs_and_of_each_other():
+    free = len(COLOURS) * len(DASHES) - len(FIXED)
+    few = styles_of([f"cell{number}" for number in range(free)])
+    assert not set(few.values()) & set(FIXED.values())
+    many = styles_of(["gru", "mgu", *(f"cell{number}" for number in range(len(COLOURS) * len(DASHES) - 2))])
+    assert len(set(many.values())) == len(many)
+    assert list(styles_of(["128", "16", "64"])) == ["16", "64", "128"]
+
+
+def test_a_legend_has_room_for_all_names(tmp_path):
+    from matplotlib.image import imread
+
+    for name in [*sorted(FIXED)[:20], "x" * 150, "y$" * 75]:
+        write_run(tmp_path, make_record(arch=name, run_id=name[:20]))
+    picture = imread(save(make_figure("pareto", find_runs([tmp_path])), tmp_path / "plots")[0])
+    for edge in (picture[:4], picture[-4:], picture[:, :4], picture[:, -4:]):
+        assert edge.min() == 1.0  # white: nothing is cut off
+
+
+def test_long_names_leave_room_for_the_data(tmp_path):
+    names = ["gru_with_a_very_long_name_" + "x" * 120 + end for end in ("_one", "_two")]
+    assert len(set(labels(names))) == 2 and max(map(len, labels(names))) <= 24
+    alike = ["a" * 30 + middle + "b" * 30 for middle in "12"]  # they differ where labels are cut
+    assert len(set(labels(alike))) == 2
+    for name in names:
+        write_run(tmp_path, make_record(arch=name, run_id=name[-8:]))
+    figure = make_figure("final", find_runs([tmp_path]))
+    root = ElementTree.fromstring(render(figure, "svg", on_page=True))
+    whole = float(root.attrib["viewBox"].split()[2])
+    axes = next(group for group in root.iter("{http://www.w3.org/2000/svg}g") if group.get("id") == "patch_2")
+    corners = re.findall(r"[ML] ([\d.]+) ", axes[0].attrib["d"])
+    assert max(map(float, corners)) - min(map(float, corners)) > 0.4 * whole
 
 
 def test_nothing_to_draw_is_an_answer(tmp_path):

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from fake_runs import make_config, make_record, write_metrics, write_run, write_unfinished
 from hostile import HOSTILE
-from test_results_figures import with_probes
+from test_results_figures import with_last_weights, with_probes
 
 from grux.cli import main
-from grux.results.answer import answers
+from grux.results import report
 from grux.results.departures import common_settings, departures
 from grux.results.grid import printable
 from grux.results.markup import element, joined
@@ -23,7 +23,6 @@ from grux.results.question import question_of
 from grux.results.record import find_runs, write_json
 from grux.results.report import make_report
 from grux.results.svg import inline
-from grux.results.table import make_table
 from grux.results.view import View
 
 WITHOUT_END = {"meta"}
@@ -174,11 +173,52 @@ def test_figures_follow_the_page_in_light_and_dark(plain_page):
     assert "prefers-color-scheme: dark" in plain_page
 
 
+def test_figures_follow_the_selection_of_the_view(tmp_path):
+    for arch in ("gru", "lstm"):
+        write_run(tmp_path, with_last_weights(arch=arch))
+    page = make_report(find_runs([tmp_path]), title="t", view=View(select="last", aggregate="0:gru"))
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    assert len(captions) == 5 and all("(select: last)" in caption for caption in captions)  # final, pareto, profile
+
+
 def test_without_matplotlib_there_is_a_report_without_figures(tmp_path, monkeypatch):
     write_run(tmp_path)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     text = Page(make_report(find_runs([tmp_path]), title="t")).text
     assert 'pip install "grux[plot]"' in text and "79.6" in text
+
+
+@pytest.fixture
+def without_figures(monkeypatch):
+    monkeypatch.setattr(report, "figures", lambda runs, view: ([], []))
+
+
+def test_the_runs_show_scores_by_the_rule_of_the_table(tmp_path, without_figures):
+    record = make_record(scores=[0.7, 0.8])
+    for entry in record["seeds"]:
+        entry["last_scores"] = {"test": {"accuracy": entry["scores"]["test"]["accuracy"] - 0.3}}
+    write_run(tmp_path, record)
+
+    def text(select: str) -> str:
+        return Page(make_report(find_runs([tmp_path]), title="t", view=View(select=select))).text
+
+    assert "score parameters" in text("best_val") and "accuracy % 75.0" in text("best_val")
+    assert "score (last)" in text("last")
+    assert text("last").count("accuracy % 45.0") == 2 and "accuracy % 75.0" not in text("last")
+    assert text("max_over_seeds").count("accuracy % 80.0") == 2
+
+
+def test_another_machine_is_named_and_other_kernels_are_not(tmp_path, without_figures):
+    for arch, changes in {"gru": {"kernels": "at hand"}, "lru": {"kernels": "not asked for"}}.items():
+        record = make_record(arch=arch)
+        write_run(tmp_path, record | {"device": record["device"] | changes})
+    assert "different machines" not in Page(make_report(find_runs([tmp_path]), title="t")).text
+    record = make_record(arch="lstm")
+    write_run(tmp_path, record | {"device": record["device"] | {"kind": "H200"}})
+    assert (
+        "Runs were made with different machines: kind cpu, H200."
+        in Page(make_report(find_runs([tmp_path]), title="t")).text
+    )
 
 
 def test_runs_that_do_not_fit_one_table_are_still_reported(tmp_path):
@@ -280,41 +320,6 @@ def test_the_question_is_found(tmp_path, files, question):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
     assert question_of("e", tmp_path / "experiments", tmp_path / "configs") == question
-
-
-def answer(root: Path, scores: dict[str, list[float]], **options) -> list[str]:
-    for arch, values in scores.items():
-        write_run(root, arch=arch, scores=values, **options)
-    return answers(make_table(find_runs([root])))
-
-
-def test_a_sure_winner_is_named_with_its_lead(tmp_path):
-    (sentence,) = answer(tmp_path, {"gru": [0.80, 0.81, 0.82, 0.80], "lstm": [0.70, 0.72, 0.71, 0.70]})
-    assert sentence.startswith("On sst2, gru has the best test accuracy: 80.8 ± 1.5 % (4 seeds); lstm is next, at ")
-    assert "+10.0 ± " in sentence and "points, p = " in sentence
-
-
-def test_a_lead_by_chance_is_no_answer(tmp_path):
-    (sentence,) = answer(tmp_path, {"gru": [0.70, 0.90, 0.80], "lstm": [0.79, 0.75, 0.84], "elman": [0.29, 0.5, 0.4]})
-    assert "These seeds do not tell it from lstm (" in sentence and "It is better than elman." in sentence
-
-
-def test_one_seed_says_nothing_about_chance(tmp_path):
-    (sentence,) = answer(tmp_path, {"gru": [0.9], "lstm": [0.7]})
-    assert "gru has the best test accuracy: 90.0 % (one seed), before lstm with 70.0 %" in sentence
-    assert "chance and merit cannot be told apart" in sentence
-
-
-def test_several_data_sets_are_summed_up_first(tmp_path):
-    answer(tmp_path, {"gru": [0.80, 0.81, 0.82, 0.80], "lstm": [0.70, 0.72, 0.71, 0.70]})
-    first, *rest = answer(tmp_path, {"gru": [0.5, 0.52, 0.51], "lstm": [0.4, 0.43, 0.41]}, data="ett")
-    assert first == "On 2 of 2 data sets one arch is told from all others: gru on 1, lstm on 1."
-    assert rest[0].startswith("On ett, lstm has the best test MSE")  # lower is better
-
-
-def test_one_contestant_and_none(tmp_path):
-    (sentence,) = answer(tmp_path, {"gru": [0.8, 0.9]})
-    assert sentence.endswith("there is no other arch to compare it with.")
 
 
 def test_departures_are_from_what_most_runs_have(tmp_path):

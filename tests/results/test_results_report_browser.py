@@ -1,10 +1,12 @@
 """The report in a real browser: no error, sorting works, hostile texts stay texts; skipped where there is none."""
 
+import sys
 import time
 from pathlib import Path
 
 import browser
 import pytest
+from fake_runs import make_record, write_run
 from test_results_report import hostile_runs
 
 from grux.results.record import find_runs
@@ -24,26 +26,17 @@ def chromium(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory, module_monkeypatch) -> str:
-    import sys
-
-    from fake_runs import make_record, write_run
-
+def address(tmp_path_factory) -> str:
     root = tmp_path_factory.mktemp("report")
     hostile_runs(root)
     for number, (score, total) in enumerate([(0.5, 900), (0.9, 20_000), (1e-5, 1_500)]):
         parameters = {"total": total, "rule": "every weight"}
         write_run(root, make_record(arch=f"a{number}", scores=[score], run_id=f"a{number}", parameters=parameters))
-    module_monkeypatch.setitem(sys.modules, "matplotlib", None)  # drawings have tests of their own
     path = root / "report.html"
-    path.write_text(make_report(find_runs([root]), title="hostile"))
-    return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def module_monkeypatch():
     with pytest.MonkeyPatch.context() as patch:
-        yield patch
+        patch.setitem(sys.modules, "matplotlib", None)  # drawings have tests of their own
+        path.write_text(make_report(find_runs([root]), title="hostile"))
+    return path.as_uri()
 
 
 def scores(chromium: browser.Browser) -> list[str]:
@@ -87,7 +80,7 @@ def test_a_click_sorts_and_another_turns_it_round(chromium, address):
     click(chromium, "score")
     upwards = scores(chromium)
     numbers = [float(text) for text in upwards if text]
-    assert numbers == sorted(numbers) and {0.0, 50.0, 90.0} <= set(numbers)
+    assert numbers == sorted(numbers) and {0.001, 50.0, 90.0} <= set(numbers)
     assert upwards.index("") == len(numbers)  # runs without a score come last
     click(chromium, "score")
     assert [float(text) for text in scores(chromium) if text] == sorted(numbers, reverse=True)
@@ -126,6 +119,25 @@ def test_a_telephone_scrolls_in_one_direction_only(chromium, address, dark):
     )
     brightness = [sum(map(int, colour[4:-1].split(","))) for colour in (ink, paper)]
     assert (brightness[0] > brightness[1]) is dark
+    chromium.look(width=1280)
+
+
+@pytest.mark.parametrize("width", [360, 500, 800])
+def test_nothing_is_cut_off_however_long_the_names(chromium, tmp_path, width):
+    pytest.importorskip("matplotlib")
+    for data in ("sst2", "ett", "multi30k"):
+        write_run(tmp_path, make_record(arch="x" * 150, data=data, run_id=data))
+    path = tmp_path / "report.html"
+    path.write_text(make_report(find_runs([tmp_path]), title="names"))
+    chromium.look(width=width)
+    chromium.open(path.as_uri())
+    assert chromium.evaluate("document.querySelectorAll('.legend li').length") == 1
+    assert chromium.evaluate("document.documentElement.scrollWidth") <= width
+    box, caption = (
+        chromium.evaluate(f"document.querySelector('{name}').getBoundingClientRect().right")
+        for name in ("#table .grux-table", "#table caption")
+    )
+    assert caption <= box
     chromium.look(width=1280)
 
 

@@ -6,6 +6,7 @@ import io
 import pytest
 from fake_runs import write_run
 
+from grux.cli import main
 from grux.errors import DataError
 from grux.results.record import find_runs
 from grux.results.render import FORMATS, render
@@ -81,6 +82,8 @@ def test_the_other_way_round(tmp_path, table):
         (HEAD + "gru,sst2,accuracy,80,Doe, Table 2,checked,,\n", "quote texts that hold a comma"),
         (HEAD + "gru,sst2,accuracy,80,Doe,checked,,\n" * 2, "twice"),
         (HEAD + '"gru', "no CSV"),
+        (HEAD + "gru,sst2,accuracy,80,Doe,checked,-3,\n", "the spread -3 is below zero"),
+        ("row," + HEAD + "gru,lstm,sst2,accuracy,80,Doe,checked,,\n", "has the column row twice"),
     ],
 )
 def test_wrong_files_are_answered(tmp_path, content, words):
@@ -88,6 +91,16 @@ def test_wrong_files_are_answered(tmp_path, content, words):
     path.write_text(content)
     with pytest.raises(DataError, match=words):
         read_reported(path)
+
+
+def test_a_fraction_where_percent_is_meant_is_worth_a_note(tmp_path):
+    write_run(tmp_path / "runs", arch="gru")
+    path = tmp_path / "reported.csv"
+    path.write_text(HEAD + "gru,sst2,accuracy,0.8,Doe,checked,,\n")
+    notes = [text for _, text in make_table(find_runs([tmp_path / "runs"]), reported=str(path)).notes]
+    assert "the reported 0.8 for gru on sst2 is taken for percent; if it is a fraction, write 80" in notes
+    path.write_text(HEAD + "gru,sst2,accuracy,80,Doe,checked,,\n")
+    assert len(make_table(find_runs([tmp_path / "runs"]), reported=str(path)).notes) == 1
 
 
 def test_an_experiment_has_a_view_of_its_own(tmp_path):
@@ -129,3 +142,49 @@ def test_wrong_views_are_answered(tmp_path, content, words):
 def test_an_empty_view_is_the_usual_one(tmp_path):
     (tmp_path / "table.yaml").write_text("# nothing yet\n")
     assert read_view(tmp_path / "table.yaml") == View()
+
+
+@pytest.fixture
+def own_view(tmp_path, monkeypatch):
+    """Runs of an experiment, and a function that writes its table.yaml."""
+    monkeypatch.chdir(tmp_path)
+    for arch in ("gru", "lstm"):
+        write_run(tmp_path / "runs", arch=arch)
+    folder = tmp_path / "experiments" / "quickstart"
+    folder.mkdir(parents=True)
+    return (folder / "table.yaml").write_text
+
+
+def test_a_reference_of_the_file_may_be_filtered_out_or_taken_back(own_view, capsys):
+    own_view("reference: lstm\n")
+    assert main(["table", "experiment=quickstart"]) == 0
+    assert "Differences to lstm" in capsys.readouterr().out
+    assert main(["table", "experiment=quickstart", "arch=gru"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "no differences: reference: lstm in 'experiments/quickstart/table.yaml' is no row of this table" in out
+    assert main(["table", "experiment=quickstart", "--reference", ""]) == 0
+    assert "Differences" not in capsys.readouterr().out
+    assert main(["table", "experiment=quickstart", "--reference", "elman"]) == 2
+    assert "--reference elman is no row" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("rows: arhc", "the key of rows: arhc in 'experiments/quickstart/table.yaml'; did you mean arch?"),
+        ("show: [paramters]", "show: paramters in 'experiments/quickstart/table.yaml': paramters is not known"),
+        ("select: last", "select: last in 'experiments/quickstart/table.yaml': gru on sst2"),
+        ("aggregate: a:b", "aggregate: a:b in 'experiments/quickstart/table.yaml': a is no row of the table"),
+    ],
+)
+def test_what_a_file_asks_for_in_vain_is_said_with_the_file(own_view, capsys, content, words):
+    own_view(content)
+    assert main(["table", "experiment=quickstart"]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--rows", "arhc"], ["--metric", "acuracy"], ["--split", "tset"]])
+def test_a_report_of_what_is_not_there_is_refused(own_view, capsys, tmp_path, option):
+    assert main(["report", "quickstart", *option]) == 2
+    assert capsys.readouterr().err.startswith("grux: no run has")
+    assert not (tmp_path / "runs" / "quickstart" / "report.html").exists()

@@ -1,5 +1,7 @@
 """Several data sets in one number, by the definitions of rliable, recomputed plainly; what the intervals cover."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,8 +53,10 @@ def test_profiles_fall_and_data_sets_weigh_alike():
 
 def test_one_seed_and_ties():
     found = aggregate([[0.4]], [[0.4]])
-    assert found.iqm == (0.4, 0.4, 0.4)
-    assert probability([[0.4]], [[0.4]]) == (0.5, 0.5, 0.5)
+    for value, low, high in (found.iqm, found.mean, found.profile[0], found.probability):
+        assert math.isfinite(value) and math.isnan(low) and math.isnan(high)  # one seed has no spread
+    assert (found.iqm[0], found.probability[0]) == (0.4, 0.5)
+    assert probability([[0.4, 0.4]], [[0.4, 0.4]]) == (0.5, 0.5, 0.5)
 
 
 def test_intervals_cover_what_they_say(monkeypatch):

@@ -305,3 +305,27 @@ print(json.dumps({{"lines": len(text.splitlines()), "loaded": [name for name in 
     answer = json.loads(done.stdout)
     assert answer["loaded"] == []
     assert answer["lines"] > 34
+
+
+def test_one_data_set_under_two_metrics_is_compared_by_one_that_all_have(tmp_path):
+    write_run(tmp_path, arch="gru")
+    write_run(tmp_path, make_record(arch="lstm", metric={"primary": "loss", "higher_is_better": False}))
+    runs = find_runs([tmp_path])
+    with pytest.raises(UsageError, match=r"metric \(accuracy, loss\) on the same data; .* --metric accuracy or loss"):
+        make_table(runs)
+    assert make_table(runs, metric="loss").lines[0].unit.metric == "loss"
+
+
+def test_a_filter_of_two_keys_is_refused(tmp_path):
+    write_run(tmp_path)
+    with pytest.raises(UsageError, match="write a filter for each, such as optimizer=adam"):
+        matching(find_runs([tmp_path]), ["optimizer,optimizer.learning_rate=adam,0.001"])
+
+
+@pytest.mark.parametrize("text", ["[64, 32]", "[64,32]", "[64, 32],7"])
+def test_a_list_is_one_value_of_a_filter(tmp_path, text):
+    for number, width in enumerate(([64, 32], [32])):
+        config = make_config(arch="gru", data="sst2", model__features=width)
+        write_run(tmp_path, make_record(config=config, run_id=f"r{number}"))
+    found = matching(find_runs([tmp_path]), [f"model.features={text}"])
+    assert [run.run_id for run in found] == ["r0"]

@@ -19,7 +19,7 @@ from grux.data.batching import epoch_plan
 from grux.errors import Interrupted, UsageError
 from grux.launch.jobs import prepare
 from grux.training.interrupts import StopFlag
-from grux.training.mesh import data_mesh
+from grux.training.mesh import data_mesh, join
 from grux.training.seeds import SeedAxis, seed_axis
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +86,7 @@ def test_more_devices_than_there_are():
         (["mesh.data=3", "mesh.hosts=2", "batch_size=12"], "mesh.data=3 devices are those of mesh.hosts=2 processes"),
         (["mesh.data=1", "mesh.hosts=2"], "choose mesh.data=2"),
         (["mesh.data=0"], "mesh.data=0 must be a whole number >= 1"),
+        (["mesh.hosts=2", "mesh.data=2", "mesh.host=2"], "mesh.host=2 is none of mesh.hosts=2 processes"),
         (["mesh.host=x"], "mesh.host='x' must be a whole number >= 0 or null"),
         (["+mesh.dat=2"], "did you mean mesh.data?"),
     ],
@@ -100,6 +101,29 @@ def test_a_kernel_is_not_asked_for_parts_of_batches():
     config = prepare(["mesh.data=2", "arch.strategy=native"]).config
     with pytest.raises(UsageError, match=r"arch\.strategy=native takes whole batches and mesh\.data=2 divides them"):
         check_nodes(config)
+
+
+def test_a_first_process_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setattr("grux.training.mesh.WAIT", 0.6)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"  # bound, so that nobody answers there
+        with pytest.raises(UsageError, match=f"mesh.coordinator={address} does not answer"):
+            join(2, address, 1)
+    assert f"waiting for the first process at {address}" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="give HOST:PORT"):
+        join(2, "nowhere", 1)
+
+
+@pytest.mark.parametrize(
+    "variables", [{"JAX_NUM_CPU_DEVICES": "3"}, {"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}]
+)
+def test_devices_that_the_environment_forces_stay(variables: dict[str, str]):
+    program = "from grux.training.platform import start_jax; start_jax(); import jax; print(len(jax.devices()))"
+    environment = {k: v for k, v in os.environ.items() if k not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")}
+    environment |= {"PYTHONPATH": str(ROOT), **variables}
+    out = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert out.stdout.split() == ["3"]
 
 
 def test_a_mesh_is_no_other_run():

@@ -19,6 +19,7 @@ from grux.config.compose import expand
 from grux.data.batching import epoch_plan
 from grux.errors import Diverged, Interrupted
 from grux.launch.jobs import LOG, prepare
+from grux.launch.together import train_all
 from grux.results.record import read_run
 from grux.together import Program, programs
 from grux.training.interrupts import StopFlag
@@ -245,6 +246,38 @@ def test_another_launcher_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     words = [*SMALL, "learning_rate=0.1,0.2", JOINED, f"runs={tmp_path}", "hydra/launcher=grux_slurm"]
     assert main(["train", "-m", *words]) == 2
     assert "leave out hydra/launcher" in capsys.readouterr().err
+
+
+def test_what_was_begun_together_names_no_way_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = [*SMALL, f"runs={tmp_path}", "hydra/launcher=grux_slurm"]
+    (program,) = together(tmp_path, "learning_rate=0.1,0.2", JOINED)
+    begin(program)
+    assert main(["train", "-m", *words, "learning_rate=0.1,0.2"]) == 2
+    error = capsys.readouterr().err
+    assert "leave out hydra/launcher: they were begun so." in error and "together=[]" not in error
+
+
+def test_one_that_somebody_else_has_finished_costs_the_others_nothing(joint: Path, tmp_path: Path, monkeypatch):
+    """It was free when the sweep was read."""
+    monkeypatch.setattr("grux.launch.together.train_together", trained := Trained())
+    own = jobs(tmp_path, "learning_rate=0.1,0.2,0.3", JOINED)
+    planned = programs(own)
+    done = next(joint.rglob("result.json"))
+    record = json.loads(done.read_text())
+    own[1].folder.mkdir(parents=True)
+    (own[1].folder / "result.json").write_text(json.dumps(record | {"run_id": own[1].run_id}))
+    train_all(planned, own)
+    assert [plan.folder for plan in trained.program.waiting] == [own[0].folder, own[2].folder]
+
+
+class Trained:
+    """Stands for the training of a program; keeps the last one."""
+
+    program: Program
+
+    def __call__(self, program: Program, *, title: str) -> list:
+        self.program = program
+        return []
 
 
 # Which runs are one program, without training any
