@@ -21,7 +21,7 @@ from typing import Any
 import jax
 from benchmark_engine import interleaved, quartiles
 
-from grux.assembly import assemble
+from grux.assembly import Parts, assemble
 from grux.config import compose
 from grux.data.batching import epoch_plan
 from grux.provenance import available_cores
@@ -40,12 +40,13 @@ def config_of(experiment: str, arch: str, seeds: int, strategy: str) -> dict[str
     return compose([*words, "tensorboard=false", "progress=none"]).config
 
 
-def training_call(config: dict[str, Any]) -> Callable[[], None]:
-    """Trains one chunk of the longest bucket for all seeds and waits for it; compiled at the first call."""
-    parts = assemble(config)
+def chunk_call(parts: Parts, batch_size: int, seeds: list[int], steps: int) -> tuple[Callable[[], None], int]:
+    """(what trains one chunk of the longest bucket for all seeds and waits for it, its steps); the first call compiles.
+
+    `seeds` has one for each member of the program.
+    """
     axis, programs, train = parts.axis, parts.programs, parts.dataset.splits["train"]
-    seeds = list(range(config["seeds"]))
-    plan = epoch_plan(train, batch_size=config["batch_size"], seeds=seeds, epoch=0, steps_per_chunk=STEPS)
+    plan = epoch_plan(train, batch_size=batch_size, seeds=seeds, epoch=0, steps_per_chunk=steps)
     chunk = max(plan, key=lambda chunk: (chunk.bucket, chunk.steps))
     bucket = train.buckets[chunk.bucket]
     arrays = axis.place(bucket.arrays, seeded=False)
@@ -56,6 +57,11 @@ def training_call(config: dict[str, Any]) -> Callable[[], None]:
         state, metrics = programs.train(state, bucket, arrays, chunk, 0, chunk.steps)
         jax.block_until_ready(metrics)
 
+    return call, chunk.steps
+
+
+def training_call(config: dict[str, Any]) -> Callable[[], None]:
+    call, _ = chunk_call(assemble(config), config["batch_size"], list(range(config["seeds"])), STEPS)
     return call
 
 

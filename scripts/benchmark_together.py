@@ -20,10 +20,10 @@ from typing import Any
 
 import jax
 from benchmark_engine import interleaved, quartiles
+from benchmark_seeds import chunk_call
 
 from grux.assembly import assemble
 from grux.config import compose
-from grux.data.batching import epoch_plan
 from grux.provenance import available_cores
 from grux.training.platform import start_jax
 
@@ -39,21 +39,9 @@ def training_call(config: dict[str, Any], rates: Sequence[float], steps: int) ->
     """What trains one chunk of the longest bucket and waits for it, the seconds of its compilation, and its steps."""
     values = {KEY: tuple(rates)} if len(rates) > 1 else None
     parts = assemble(config, values)
-    axis, programs, train = parts.axis, parts.programs, parts.dataset.splits["train"]
-    seeds = [0] * len(rates)
-    plan = epoch_plan(train, batch_size=config["batch_size"], seeds=seeds, epoch=0, steps_per_chunk=steps)
-    chunk = max(plan, key=lambda chunk: (chunk.bucket, chunk.steps))
-    bucket = train.buckets[chunk.bucket]
-    arrays = axis.place(bucket.arrays, seeded=False)
-    state = programs.initial(seeds)
-
-    def call() -> None:
-        nonlocal state
-        state, metrics = programs.train(state, bucket, arrays, chunk, 0, chunk.steps)
-        jax.block_until_ready(metrics)
-
+    call, taken = chunk_call(parts, config["batch_size"], [0] * len(rates), steps)
     call()
-    return call, programs.compile_seconds, chunk.steps
+    return call, parts.programs.compile_seconds, taken
 
 
 def measured(experiment: str, arch: str, args: argparse.Namespace) -> str:

@@ -13,10 +13,8 @@ from grux.config.axes import check_together
 from grux.config.check import check_nodes, check_pair
 from grux.config.compose import ROOT, compose_raw, configs_folder, user_folder
 from grux.errors import Interrupted, UsageError
-from grux.launch.closing import closing_line
 from grux.launch.fence import follow_the_launcher
 from grux.launch.jobs import Job, check_storage, prepare, read_command_line
-from grux.launch.loggers import only_our_warnings
 from grux.launch.slurm import queue_again
 from grux.launch.together import train_together
 from grux.together import programs
@@ -64,16 +62,8 @@ def _train(job: Job) -> int:
     check_pair(job.config, job.config["plugins"])
     check_together(job.config, job.config["plugins"])
     (program,) = programs([job])
-    if program.values:
-        for error in train_together(program, title=job.title):
-            raise error
-        return 0
-    from grux.run import run as run_job
-
-    with only_our_warnings():
-        record = run_job(config=job.config, choices=job.choices, folder=job.folder, run_id=job.run_id, title=job.title)
-    if job.config["progress"] != "none":
-        print(closing_line(job.title, record, job.folder), flush=True)
+    for error in train_together(program, title=job.title):
+        raise error
     return 0
 
 

@@ -78,7 +78,7 @@ def read_command_line(overrides: Sequence[str], *, config_dir: str | None = None
     plugins = plugins_of(words)
     admit(plugins)
     # An experiment file may carry its grid; it alone is composed to see it, since the rest may be a grid itself.
-    experiment = [o for o in words if o.startswith("experiment=") and "," not in o and "(" not in o]
+    experiment = [o for o in words if _is_experiment(o) and "," not in o and "(" not in o]
     grid, asks = declared(experiment[-1].partition("=")[2], config_dir) if experiment else ({}, False)
     is_sweep = modes[-1] == "MULTIRUN" if modes else multirun or asks
     if ours and not is_sweep:

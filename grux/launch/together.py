@@ -31,10 +31,10 @@ def train_together(program: Program, *, title: str) -> list[GruxError]:
     errors = []
     for plan, outcome in zip(program.waiting, outcomes, strict=True):
         if isinstance(outcome, GruxError):
-            errors.append(type(outcome)(f"in {plan.folder}: {outcome}"))
+            errors.append(type(outcome)(f"in {plan.folder}: {outcome}") if program.values else outcome)
         elif plan.config["progress"] != "none":
-            values = " ".join(f"{key}={value_at(plan.config, key)}" for key in program.values)
-            print(closing_line(f"{title} {values}", outcome, plan.folder), flush=True)
+            named = " ".join([title, *(f"{key}={value_at(plan.config, key)}" for key in program.values)])
+            print(closing_line(named, outcome, plan.folder), flush=True)
     return errors
 
 

@@ -11,7 +11,6 @@ from grux.results.schema import as_number
 from grux.results.seeds import holders, newest_by_seed, repeated_seeds, seeds_named
 from grux.results.select import differences
 from grux.results.selection import Selection
-from grux.results.statistics import Summary, summarise
 
 MISSING = Cell({}, None, "missing")
 
@@ -101,15 +100,11 @@ class CellMaker:
         notes = tuple(dict.fromkeys(self._notes.letter(f"{name}: {text}") for text in texts))
         return Cell(
             scores=dict(sorted(scores.items())),
-            summary=self._summary(scores, higher_is_better) if scores else None,
+            summary=self._selection.summary(scores, higher_is_better, self._interval) if scores else None,
             state=state,
             notes=notes,
             facts=facts_of(done, self._shown),
         )
-
-    def _summary(self, scores: dict[int, float], higher_is_better: bool | None) -> Summary:
-        best = self._selection.best_of(scores, higher_is_better)
-        return summarise(scores.values(), self._interval) if best is None else Summary(len(scores), best, None, None)
 
 
 def superseded(run: Run, done: Sequence[Run]) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 from grux.results.figure import INK, Figure, Panel, label, labels
 from grux.results.palette import MARKERS, Style
 from grux.results.placing import (
-    BEST_VAL,
     alike,
     finite_scores_of,
     metric_of,
@@ -20,7 +19,7 @@ from grux.results.placing import (
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import titled
-from grux.results.selection import Selection
+from grux.results.selection import BEST_VAL, Selection
 from grux.results.units import Unit
 
 # Seeds stand below the mean of their name, in rows of their own, so that equal scores are both seen.

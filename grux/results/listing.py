@@ -8,11 +8,10 @@ from grux.nearest import nearest_keys
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import known_keys, natural, value_of
-from grux.results.selection import Selection
-from grux.results.statistics import Summary, summarise
+from grux.results.selection import BEST_VAL, Selection
+from grux.results.statistics import Summary
 from grux.results.units import direction
 
-BEST_VAL = Selection()
 NUMBERS: dict[str, Callable[[Run], float | None]] = {
     "score": lambda run: found.mean if (found := score_of(run)) else None,
     "seconds": lambda run: as_number(((run.record or {}).get("seconds") or {}).get("total")),
@@ -54,10 +53,8 @@ def score_of(run: Run, selection: Selection = BEST_VAL) -> Summary | None:
 def summary_of(run: Run, split: str, metric: str, selection: Selection = BEST_VAL) -> Summary | None:
     """The same of any score; under max_over_seeds the best seed alone."""
     scores, _ = selection.scores(run, split, metric)
-    best = selection.best_of(scores, direction(metric, [run.record] if run.record else []))
-    if best is not None:
-        return Summary(len(scores), best, None, None)
-    return summarise(scores.values()) if scores else None
+    upwards = direction(metric, [run.record] if run.record else [])
+    return selection.summary(scores, upwards) if scores else None
 
 
 def as_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from grux.results.grid import printable
-from grux.results.listing import BEST_VAL, NUMBERS, summary_of
+from grux.results.listing import NUMBERS, summary_of
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.select import flatten, value_of
-from grux.results.selection import Selection
+from grux.results.selection import BEST_VAL, Selection
 from grux.results.statistics import summarise
 from grux.results.terminal import Page, ruled_table
 from grux.results.trials import is_search

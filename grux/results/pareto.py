@@ -10,7 +10,6 @@ from grux.errors import UsageError
 from grux.results.figure import Figure, Panel
 from grux.results.palette import MARKERS, Style
 from grux.results.placing import (
-    BEST_VAL,
     by_config,
     finite_scores_of,
     metric_of,
@@ -23,15 +22,14 @@ from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.seeds import holders, newest_by_seed
 from grux.results.select import titled
-from grux.results.selection import Selection
-from grux.results.units import Unit
+from grux.results.selection import BEST_VAL, Selection
+from grux.results.units import SIZES, Unit
 
 COSTS = {
     "parameters": "parameters",
     "flops": "forward FLOPs per example",
     "seconds": "training seconds per seed",
 }
-SIZES = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
 MOST_TICKS = 6
 FRONT = "#80868c"  # as dark as the paper is far from the ink, in light and in dark
 

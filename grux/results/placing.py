@@ -13,8 +13,6 @@ from grux.results.selection import Selection
 from grux.results.statistics import Summary, summarise
 from grux.results.units import Unit, decimals_for, direction
 
-BEST_VAL = Selection()
-
 Placed = dict[str, dict[str, list[Run]]]
 """Panel -> name -> its finished runs."""
 
@@ -57,23 +55,10 @@ def by_config(runs: Sequence[Run]) -> list[list[Run]]:
     return groups
 
 
-def scores_of(runs: Sequence[Run], split: str, metric: str, selection: Selection = BEST_VAL) -> dict[int, float]:
-    """Seed -> score of the seeds that finished; of a seed that several runs have, the newest run's."""
-    return _found(runs, split, metric, selection)[0]
-
-
 def finite_scores_of(
     runs: Sequence[Run], split: str, metric: str, selection: Selection
 ) -> tuple[dict[int, float], list[str]]:
-    """(the scores that can be drawn, why the other seeds have none)."""
-    found, problems = _found(runs, split, metric, selection)
-    finite = {seed: score for seed, score in found.items() if math.isfinite(score)}
-    if endless := found.keys() - finite.keys():
-        problems.append(f"{runs[0].run_id}: {split} {metric} of {seeds_named(endless)} is not finite")
-    return finite, problems
-
-
-def _found(runs: Sequence[Run], split: str, metric: str, selection: Selection) -> tuple[dict[int, float], list[str]]:
+    """(the scores that can be drawn, why the other seeds have none); of a seed that several runs have, the newest's."""
     newest = newest_by_seed(runs)
     scores: dict[int, float] = {}
     problems = []
@@ -81,7 +66,10 @@ def _found(runs: Sequence[Run], split: str, metric: str, selection: Selection) -
         found, problem = selection.scores(run, split, metric)
         scores |= {seed: score for seed, score in found.items() if newest[seed] is run}
         problems += [f"{run.run_id}: {problem}"] if problem else []
-    return dict(sorted(scores.items())), problems
+    finite = {seed: score for seed, score in sorted(scores.items()) if math.isfinite(score)}
+    if endless := scores.keys() - finite.keys():
+        problems.append(f"{runs[0].run_id}: {split} {metric} of {seeds_named(endless)} is not finite")
+    return finite, problems
 
 
 def summary_of(scores: dict[int, float], selection: Selection, unit: Unit) -> Summary:
@@ -91,8 +79,7 @@ def summary_of(scores: dict[int, float], selection: Selection, unit: Unit) -> Su
     """
     if selection.rule == "max_over_seeds" and unit.higher_is_better is None:
         raise UsageError(f"--select max_over_seeds: nothing says whether a higher {unit.metric} is better.")
-    best = selection.best_of(scores, unit.higher_is_better)
-    return summarise(scores.values()) if best is None else Summary(len(scores), best, None, None)
+    return selection.summary(scores, unit.higher_is_better)
 
 
 def nothing_scored(selection: Selection, split: str, metric: str | None, problems: Sequence[str]) -> UsageError:

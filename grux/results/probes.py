@@ -11,11 +11,12 @@ from typing import Any
 from grux.errors import UsageError
 from grux.results.figure import Figure, Panel
 from grux.results.palette import MARKERS, Style
-from grux.results.placing import BEST_VAL, alike, metric_of, placed
+from grux.results.placing import alike, metric_of, placed
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.seeds import holders, newest_by_seed
 from grux.results.select import titled
+from grux.results.selection import BEST_VAL
 from grux.results.statistics import Summary, summarise
 from grux.results.units import Unit, direction
 

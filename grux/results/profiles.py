@@ -1,6 +1,5 @@
 """Performance profiles: for every score the share of runs above it, over all data sets (Agarwal et al. 2021)."""
 
-import math
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -11,10 +10,9 @@ from grux.errors import UsageError
 from grux.results.figure import Figure, Panel
 from grux.results.normalised import normalised
 from grux.results.palette import Style
-from grux.results.placing import BEST_VAL
 from grux.results.record import Run
 from grux.results.select import latest
-from grux.results.selection import Selection
+from grux.results.selection import BEST_VAL, Selection
 from grux.results.suite import profile
 from grux.results.table import make_table
 from grux.results.view import View
@@ -46,9 +44,6 @@ def performance_profile(
     view = View(*(rows, columns, split, metric), select=selection.rule, last=selection.k, show=())
     table = make_table(runs, view)
     scores, left_out = normalised(table.rows, table.lines, *bounds)
-    for name in [name for name, own in scores.items() if not all(map(math.isfinite, chain(*own)))]:
-        del scores[name]
-        left_out.append(f"{name}: some of its scores are not finite")
     if not scores:
         raise UsageError(f"no value of {rows} has a score for every {columns}; train the rest, or filter by key=value.")
     values = [score for own in scores.values() for score in chain(*own)]

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from grux.results.departures import common_settings, departures, varying
-from grux.results.listing import BEST_VAL, NUMBERS, score_of
+from grux.results.listing import NUMBERS, score_of
 from grux.results.markup import Markup, element, joined
 from grux.results.overview import reason_of, record_facts, score_text, seed_grid
 from grux.results.record import Run
 from grux.results.select import value_of
-from grux.results.selection import Selection
+from grux.results.selection import BEST_VAL, Selection
 from grux.results.units import short_count, short_seconds
 
 MOST_KEYS = 6  # columns of settings beside rows and columns of the table

@@ -14,6 +14,7 @@ from typing import Any
 from grux.results.record import Run, read_metrics
 from grux.results.schema import as_number
 from grux.results.seeds import seeds_named
+from grux.results.statistics import Summary, summarise
 
 RULES = ("best_val", "last", "mean_last_k", "max_over_seeds")
 
@@ -70,6 +71,11 @@ class Selection:
             return None
         return max(finite) if higher_is_better else min(finite)
 
+    def summary(self, scores: Mapping[int, float], higher_is_better: bool | None, interval: str = "t") -> Summary:
+        """What stands for a cell: mean and interval over its seeds, or the one score of `best_of`."""
+        best = self.best_of(scores, higher_is_better)
+        return summarise(scores.values(), interval) if best is None else Summary(len(scores), best, None, None)
+
     def caption(self, records: Sequence[dict[str, Any]], seeds: Sequence[int]) -> str:
         """The sentence that every table carries. `seeds`: over how many the best was taken, in each cell."""
         if self.rule == "last":
@@ -97,3 +103,6 @@ class Selection:
                 f"(select: max_over_seeds).{within}"
             )
         return f"Selection: {said} (select: best_val)." if said else ""
+
+
+BEST_VAL = Selection()

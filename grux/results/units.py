@@ -13,6 +13,7 @@ NAMES = {"bleu": "BLEU", "chrf": "chrF", "f1": "F1", "mse": "MSE", "mae": "MAE",
 HIGHER = frozenset({"accuracy", "f1", "bleu", "chrf"})
 LOWER = frozenset({"loss", "perplexity", "mse", "mae", "mase"})
 
+SIZES = ((10**9, "B"), (10**6, "M"), (10**3, "K"))
 MOST_DECIMALS = 4  # beyond, numbers are printed as 1.00e-05
 
 
@@ -106,7 +107,7 @@ def _visible(sizes: Sequence[float], decimals: int, most: int) -> int:
 
 def short_count(count: int) -> str:
     """12,345 as 12.3K."""
-    for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
+    for size, letter in SIZES:
         if count >= size:
             return f"{count / size:.3g}{letter}" if count < 1000 * size else f"{count / size:.0f}{letter}"
     return str(count)

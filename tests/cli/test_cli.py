@@ -13,6 +13,7 @@ from stub_jobs import stand_in
 
 from grux.cli import COMMANDS, main
 from grux.errors import DataError
+from grux.together import Program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,18 +27,20 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
-    """Puts a stand-in for `grux.run.run` that only notes its call and leaves a finished run behind."""
+    """Puts a stand-in for `grux.run.run_together` that only notes its call and leaves a finished run behind."""
     calls: list[dict] = []
 
-    def run(*, config, choices, folder, run_id, title):
+    def run_together(program: Program, *, title: str) -> list[dict]:
+        (plan,) = program.waiting
+        config, choices, folder, run_id = plan.config, plan.choices, plan.folder, plan.run_id
         calls.append({"config": config, "choices": choices, "folder": folder, "run_id": run_id, "title": title})
         outcome = OUTCOMES.get(choices["arch"])
         if outcome:
             raise outcome
-        return finish(folder, run_id, config, choices)
+        return [finish(folder, run_id, config, choices)]
 
     OUTCOMES.clear()
-    monkeypatch.setitem(sys.modules, "grux.run", types.SimpleNamespace(run=run))
+    monkeypatch.setitem(sys.modules, "grux.run", types.SimpleNamespace(run_together=run_together))
     return calls
 
 
