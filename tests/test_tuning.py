@@ -227,6 +227,8 @@ def test_two_searches_do_not_share_a_group(runner: Runner, capsys, words: list[s
         (["sampler=tpe", "together=[learning_rate]"], "learn from those before are no one program; leave it out, or"),
         (["together=[batch_size]"], "runs that differ in batch_size cannot be one program"),
         (["launcher.jobs=2", "match=step_time", "budget=3", "arch=gru,lstm"], "launcher.jobs=2 shares the machine out"),
+        (["match=step_time", "budget=3", "search.clip=choice(1,2)"], "trials differ in clip; add search.clip=null, or"),
+        (["match=step_time", "budget=3", "seeds=2"], "times of one number of seeds, but trials have 1 and results 2"),
         (["role=result"], "role=result is not for grux tune"),
         (["run_dir=here"], "run_dir=here is not for grux tune"),
         (["hydra/launcher=basic"], "starts its trials on this machine"),

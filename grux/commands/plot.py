@@ -4,13 +4,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from grux.commands.runs import chosen, parser
+from grux.commands.runs import chosen, own_view, parser
 from grux.results.plots import KINDS
 from grux.results.selection import RULES
 
 EXAMPLES = """\
   grux plot                                     learning curves of every run, a panel per data set, into plots/
-  grux plot experiment=quickstart --kind final --to figures
+  grux plot experiment=quickstart --kind final      laid out as experiments/quickstart/table.yaml wants it
   grux plot data=sst2 --metric accuracy
   grux plot data=sst2 --kind final --select last    the same runs under another selection rule
   grux plot group=width --kind pareto --against flops
@@ -31,27 +31,21 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument("--split", help="final, pareto, profile: another split than test")
     made.add_argument("--select", choices=RULES, help="final, pareto, profile: whose scores, as in `grux table`")
     made.add_argument("--last", type=int, metavar="K", help="final, pareto, profile: evaluations of mean_last_k")
-    made.add_argument("--rows", default="arch", metavar="KEY", help="a colour for each value (default: %(default)s)")
-    made.add_argument("--columns", default="data", metavar="KEY", help="a panel for each (default: %(default)s)")
+    made.add_argument("--rows", metavar="KEY", help="a colour for each value (default: arch)")
+    made.add_argument("--columns", metavar="KEY", help="a panel for each (default: data)")
     made.add_argument("--to", default="plots", metavar="FOLDER", help="where pictures go (default: %(default)s)")
     given = made.parse_args(arguments)
 
     from grux.results.figure import matplotlib, save
-    from grux.results.plots import make_figure
+    from grux.results.plots import make_figure, options_of
 
     matplotlib()  # where it is missing, that comes before any question about the runs
-    figure = make_figure(
-        given.kind,
-        chosen(given.choice, given.runs),
-        rows=given.rows,
-        columns=given.columns,
-        metric=given.metric,
-        split=given.split,
-        select=given.select,
-        last=given.last,
-        against=given.against,
-        aggregate=given.aggregate,
-    )
+    layout = {name: value for name in ("rows", "columns") if (value := getattr(given, name)) is not None}
+    names = ("metric", "split", "select", "last", "against", "aggregate")
+    said = {name: value for name in names if (value := getattr(given, name)) is not None}
+    view = own_view(given.choice).changed(**layout)
+    options = options_of(given.kind, view) | said
+    figure = make_figure(given.kind, chosen(given.choice, given.runs), rows=view.rows, columns=view.columns, **options)
     for sentence in figure.left_out:
         print(f"grux: left out: {sentence}", file=sys.stderr)
     for path in save(figure, Path(given.to)):

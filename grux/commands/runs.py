@@ -10,6 +10,7 @@ from grux.errors import UsageError
 from grux.results.record import Run, find_runs
 from grux.results.select import matching
 from grux.results.trials import is_search
+from grux.results.view import View, experiment_view
 
 EPILOG_CHOICE = """\
 Which runs:
@@ -68,6 +69,14 @@ def chosen(choice: Sequence[str], root: str, *, some: bool = True, trials: bool 
     if some and runs and not left:
         raise UsageError(f"none of the {len(runs)} runs has {' '.join(filters)}; `grux ls` lists them.")
     return left
+
+
+def own_view(choice: Sequence[str]) -> View:
+    """How the one experiment or group that is chosen wants to be shown, where it says so in its table.yaml."""
+    pairs = [word.partition("=") for word in choice]
+    names = [name for key, _, value in pairs if key in ("experiment", "group") for name in value.split(",")]
+    plain = len(names) == 1 and names[0] not in ("", ".", "..") and "/" not in names[0] and "\\" not in names[0]
+    return experiment_view(names[0]) if plain else View()
 
 
 def _path(word: str, root: str) -> Path:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from grux.commands.runs import chosen, parser
+from grux.commands.runs import chosen, own_view, parser
 from grux.results.selection import RULES
 from grux.results.statistics import INTERVALS
-from grux.results.view import View, experiment_view, show_of
+from grux.results.view import View, show_of
 
 EXAMPLES = """\
   grux table                                          every run: a row per arch, a column per data set
@@ -59,14 +59,6 @@ def run(arguments: Sequence[str]) -> int:
     changes = {name: value for name in names if (value := getattr(given, name)) is not None}
     # An empty text takes back what table.yaml asks for.
     changes |= {name: None for name in ("reference", "aggregate", "reported") if changes.get(name) == ""}
-    view = _own_view(given.choice).changed(**changes)
+    view = own_view(given.choice).changed(**changes)
     print(render(make_table(chosen(given.choice, given.runs), view), given.format))
     return 0
-
-
-def _own_view(choice: Sequence[str]) -> View:
-    """The view of the one experiment or group that is chosen, where it has one."""
-    pairs = [word.partition("=") for word in choice]
-    names = [name for key, _, value in pairs if key in ("experiment", "group") for name in value.split(",")]
-    plain = len(names) == 1 and names[0] not in ("", ".", "..") and "/" not in names[0] and "\\" not in names[0]
-    return experiment_view(names[0]) if plain else DEFAULTS

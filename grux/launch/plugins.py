@@ -21,13 +21,13 @@ from omegaconf import DictConfig, OmegaConf
 from grux.config.complaints import nearest
 from grux.config.compose import parsed
 from grux.config.values import check_value
-from grux.errors import GruxError, UsageError
+from grux.errors import Diverged, GruxError, UsageError
 from grux.launch.jobs import Job, jobs_of
 from grux.launch.local import launch
 from grux.launch.outcome import Outcome, outcome_in_folder
 from grux.launch.overview import Overview, make_overview
 from grux.launch.remote import follow
-from grux.launch.search import Search, summary
+from grux.launch.search import Search, all_diverged, summary
 from grux.launch.settings import Settings, settings_here, settings_of
 from grux.launch.sweep import NotDone, Task, described, higher_is_better, objective, require_all_done
 from grux.launch.together import start_all
@@ -225,13 +225,16 @@ class Optuna(OwnSweeper):
             return [r._return_value if r.status == JobStatus.COMPLETED else None for r in returns]
 
         overrides = parsed(arguments, config_dir=self._task.config_dir, sweep=self._params)
-        print(summary(search.run(overrides, first=first, run=run)), flush=True)
+        study = search.run(overrides, first=first, run=run)
+        print(summary(study), flush=True)
         if errors:
             raise NotDone(
                 f"{len(errors)} of {ran} trials that were started failed (first: {str(errors[0]).rstrip('.')}); the "
                 "same command tries them again.",
                 getattr(errors[0], "exit_code", GruxError.exit_code),
             )
+        if all_diverged(study):
+            raise Diverged("every trial of the search diverged; search lower learning rates, or clip gradients lower.")
 
 
 def _returned(outcome: Outcome, overrides: Sequence[str]) -> JobReturn:

@@ -159,6 +159,12 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
+def all_diverged(study: "optuna.Study") -> bool:
+    """Whether every trial gave its answer, and none of them a score."""
+    trials = standing(study)
+    return bool(trials) and not any(trial.value is not None and math.isfinite(trial.value) for trial in trials)
+
+
 def summary(study: "optuna.Study") -> str:
     """What came out of a study, in one line."""
     import optuna

@@ -48,7 +48,7 @@ def final_scores(
     selection: Selection = BEST_VAL,
 ) -> Figure:
     """Scores of all seeds, their mean and its 95 % interval; methods without training as dotted lines."""
-    where, left_out = placed(runs, rows, columns)
+    where, left_out = placed(runs, rows, columns, metric)
     panels, problems, with_baselines = [], [], False
     records: list[dict[str, Any]] = []
     counts: list[int] = []

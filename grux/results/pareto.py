@@ -58,7 +58,7 @@ def pareto(
     """A panel for each of `columns`, a point for each config, coloured by its value of `rows`."""
     if against not in COSTS:
         raise UsageError(f"--against {against} is not known; choose one of {', '.join(COSTS)}.")
-    where, left_out = placed(runs, rows, columns)
+    where, left_out = placed(runs, rows, columns, metric)
     panels, problems, with_front = [], [], False
     records: list[dict[str, Any]] = []
     counts: list[int] = []

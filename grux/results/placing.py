@@ -17,10 +17,11 @@ Placed = dict[str, dict[str, list[Run]]]
 """Panel -> name -> its finished runs."""
 
 
-def placed(runs: Sequence[Run], rows: str, columns: str) -> tuple[Placed, list[str]]:
+def placed(runs: Sequence[Run], rows: str, columns: str, metric: str | None = None) -> tuple[Placed, list[str]]:
     """(finished runs by the values of `columns` and `rows`, why the others are left out).
 
-    Raises UsageError where there is nothing to show, a key is unknown, or a panel would compare what is not alike.
+    Raises UsageError where there is nothing to show, a key is unknown, or a panel would compare what is not alike, by
+    `metric` or by the one of each run.
     """
     if not runs:
         raise UsageError("there are no runs to draw: no folder with a result.json was found; train first.")
@@ -31,7 +32,7 @@ def placed(runs: Sequence[Run], rows: str, columns: str) -> tuple[Placed, list[s
     left_out = [
         f"{run.run_id}: {run.state}" + f" ({run.problem})" * bool(run.problem) for run in runs if not run.record
     ]
-    if problem := mixed_line(done, rows, columns):
+    if problem := mixed_line(done, rows, columns, metric):
         raise UsageError(problem)
     return {column: grouped(group, rows) for column, group in grouped(done, columns).items()}, left_out
 

@@ -32,6 +32,13 @@ _DRAWN = {
 }
 
 
+def options_of(kind: str, view: View) -> dict[str, str | int | None]:
+    """What the options of a table say about a figure of this kind."""
+    # Curves show by default what chose the best step, which need not be the metric of the table.
+    takes = () if kind == "curves" else _DRAWN[kind][1]
+    return {name: getattr(view, name) for name in takes if name in View.__dataclass_fields__}
+
+
 def make_figure(
     kind: str, runs: Sequence[Run], *, rows: str = "arch", columns: str = "data", **options: str | int | None
 ) -> Figure:

@@ -67,7 +67,7 @@ def score_by_length(
     runs: Sequence[Run], *, rows: str = "arch", columns: str = "data", metric: str | None = None
 ) -> Figure:
     """A line for each of `rows`: mean over seeds in each bin of input lengths, bars for its 95 % interval."""
-    where, left_out = placed(runs, rows, columns)
+    where, left_out = placed(runs, rows, columns, metric)
     panels = []
     shown: list[dict[str, Any]] = []
     for column, by_name in where.items():

@@ -7,7 +7,7 @@ from grux.errors import UsageError
 from grux.results.figure import Figure, matplotlib, render
 from grux.results.markup import Markup, element
 from grux.results.palette import DOTS, LONG, MARKERS, Style, styles_of
-from grux.results.plots import make_figure
+from grux.results.plots import make_figure, options_of
 from grux.results.record import Run
 from grux.results.svg import PAGE_COLOURS, inline
 from grux.results.view import View
@@ -41,12 +41,10 @@ def figures(runs: Sequence[Run], view: View) -> tuple[list[Markup], list[str]]:
         return [], [str(error)]
     made: list[Figure] = []
     notes: list[str] = []
-    scored = {"metric": view.metric, "split": view.split, "select": view.select, "last": view.last}
-    given = {"final": scored, "length": {"metric": view.metric}, "profile": scored | {"aggregate": view.aggregate}}
     for kind, against in SHOWN:
         if kind == "profile" and view.aggregate is None:
             continue
-        options = scored | {"against": against} if kind == "pareto" else given.get(kind, {})
+        options = options_of(kind, view) | {"against": against}
         try:
             figure = make_figure(kind, runs, rows=view.rows, columns=view.columns, **options)
         except UsageError as error:

@@ -106,6 +106,7 @@ class Plan:
 
     def check(self) -> None:
         """Every contestant at both ends of the space and at every choice; imports JAX. Raises GruxError."""
+        self._check_times()
         check_storage(self.folder)
         points = max(2, *(len(one.arguments) for one in self.search.space.values()))
         for contestant in self.contestants:
@@ -117,6 +118,23 @@ class Plan:
                     check_nodes(job.config, self.line.plugins)
                     check_pair(job.config, self.line.plugins)
                     check_together(job.config, self.line.plugins)
+
+    def _check_times(self) -> None:
+        """Raises UsageError where a match by time would want other times for every trial than for the results."""
+        from grux.matching.times import NO_PART
+
+        if self.base.config["match"] != "step_time":
+            return
+        if changed := [key for key in self.search.space if key.split(".")[0] not in NO_PART]:
+            raise UsageError(
+                f"match=step_time goes by times of one config, and the trials differ in {changed[0]}; add "
+                f"search.{changed[0]}=null, or match by parameters, state or flops."
+            )
+        if (trials := self.search.seeds) != (results := self.base.config["seeds"]):
+            raise UsageError(
+                f"match=step_time goes by times of one number of seeds, but trials have {trials} and results "
+                f"{results}; give search_seeds={results}, or match by parameters, state or flops."
+            )
 
 
 def plan_of(line: CommandLine, own: Sequence[str]) -> Plan:

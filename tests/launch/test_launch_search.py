@@ -171,6 +171,18 @@ def test_a_search_of_which_nothing_has_a_score(capsys, monkeypatch, tmp_path):
     assert ": 1 trial, 1 failed, 0 diverged; none has a score" in out and err.count("\n") == 1
 
 
+def test_a_search_of_which_everything_diverged_has_found_nothing(capsys, monkeypatch, tmp_path):
+    stand_in(monkeypatch, tmp_path, whole_record(), gru="status('failed', 'Diverged', 'lower it.'); sys.exit(4)")
+    words = ["hydra/sweeper=grux_optuna", "hydra.sweeper.trials=2", "arch=gru", "learning_rate=interval(0.1,0.9)"]
+    for _ in range(2):  # the second call starts nothing and says the same
+        assert main(["train", "-m", *words]) == 4
+        out, err = capsys.readouterr()
+        assert ": 2 trials, 0 failed, 2 diverged; none has a score" in out
+        assert (
+            err == "grux: every trial of the search diverged; search lower learning rates, or clip gradients lower.\n"
+        )
+
+
 def test_trials_of_optuna_are_no_one_program(capsys):
     words = ["hydra/sweeper=grux_optuna", "arch=gru", "learning_rate=interval(0.1,0.9)", "together=[learning_rate]"]
     assert main(["train", "-m", *words]) == 2

@@ -164,6 +164,26 @@ def test_the_command_says_what_it_left_out(tmp_path, capsys):
     assert "left out: lstm-sst2-failed: failed (DataError: bad line)" in err
 
 
+def test_a_figure_of_an_experiment_is_laid_out_by_its_table_yaml(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for rate in (0.1, 0.2):
+        config = make_config(arch="gru", data="sst2", optimizer__learning_rate=rate)
+        write_run(tmp_path / "runs", make_record(config=config, run_id=str(rate)), metrics=True)
+    (tmp_path / "experiments" / "quickstart").mkdir(parents=True)
+    (tmp_path / "experiments" / "quickstart" / "table.yaml").write_text(
+        "rows: optimizer.learning_rate\ncolumns: arch\nselect: max_over_seeds\nreference: '0.1'\n"
+    )
+    drawn = []
+    monkeypatch.setattr("grux.results.figure.save", lambda figure, folder: drawn.append(figure) or [])
+    for words in (["--kind", "final"], [], ["--kind", "final", "--columns", "data"]):
+        assert main(["plot", "experiment=quickstart", *words]) == 0
+    assert [[panel.title for panel in figure.panels] for figure in drawn] == [["gru"], ["gru"], ["sst2"]]
+    assert all(figure.panels[0].names == ("0.1", "0.2") for figure in drawn)
+    assert ["max_over_seeds" in figure.caption for figure in drawn] == [True, False, True]
+    assert main(["plot", "experiment=quickstart", "--kind", "final", "--rows", "arch"]) == 2
+    assert "--rows and --columns are both arch" in capsys.readouterr().err
+
+
 def test_options_that_a_kind_does_not_have_are_refused(tmp_path, capsys):
     write_run(tmp_path, metrics=True)
     runs = ["--runs", str(tmp_path)]
