@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 from grux import __version__
-from grux.errors import GruxError, Interrupted, UsageError
+from grux.errors import GruxError, Interrupted, Quit, UsageError
 
 COMMANDS = {
     "train": "train one model, or a sweep of many",
@@ -103,8 +103,16 @@ def _dispatch(arguments: list[str]) -> int:
         raise UsageError(f"unknown command {name!r}; {hint}")
     try:
         return importlib.import_module(f"grux.commands.{name}").run(arguments[1:])
-    except SystemExit as exit:  # argparse and Hydra have printed what they had to say
+    except SystemExit as exit:
+        if not _said_already(exit):
+            raise Quit(exit.code) from exit
         return exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+
+
+def _said_already(exit: SystemExit) -> bool:
+    """Whether it comes from argparse or Hydra, which print what they have to say, and not from somebody's own part."""
+    frames = [frame for frame, _ in traceback.walk_tb(exit.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__")).split(".")[0] in ("argparse", "hydra")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,16 @@ class GruxError(Exception):
     exit_code = 1
 
 
+class Quit(GruxError):
+    """A part of somebody's own package called sys.exit, which would end the work of others with it."""
+
+    def __init__(self, code: object):
+        super().__init__(
+            f"a part that was named here called sys.exit({'' if code is None else repr(code)}), which ends a command "
+            "and answers nothing; raise an error in it instead (GRUX_DEBUG=1 shows where)."
+        )
+
+
 class UsageError(GruxError):
     """A wrong key, value, type, name or combination on the command line or in a config."""
 

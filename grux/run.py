@@ -19,7 +19,7 @@ import yaml
 from grux.assembly import assemble
 from grux.data.batching import steps_per_epoch
 from grux.engine.kernels import build as kernels
-from grux.errors import Diverged, Interrupted, OutOfMemory
+from grux.errors import Diverged, Interrupted, OutOfMemory, Quit
 from grux.folder import RunFolder, now
 from grux.matching import keep, kept, sentence
 from grux.results.record import storage_error, write_atomic, write_json
@@ -84,6 +84,8 @@ def run_together(program: Program, *, title: str) -> list[dict[str, Any] | Diver
         except Interrupted as error:
             error.by = stop.name
             raise
+        except SystemExit as error:  # of a part: the exit codes of a run are grux's own
+            raise Quit(error.code) from error
         except OSError as error:
             if error.errno in STORAGE_FAILED:
                 raise storage_error(program.folder, error) from error

@@ -190,6 +190,8 @@ def test_another_contestant_joins_with_the_same_draws(runner: Runner):
         (["search_seed=1"], "holds a search with another seed (0, asked for is 1); choose another group=NAME"),
         (["search.learning_rate=log(1e-3,1)"], "holds a search with another space"),
         (["search_seeds=2"], "holds a search with another seeds"),
+        (["arch=elman", "data.symbols=3"], "holds a search with another data; choose another group=NAME"),
+        (["arch=elman", "trials=3"], "the search of gru in runs/tuned-search has 2 trials and this one would have 3"),
         (["epochs=3"], "was made with other settings; choose another group=NAME"),
     ],
 )

@@ -24,7 +24,7 @@ from grux.launch.jobs import LOG, Job
 from grux.launch.outcome import Before, End, Outcome, already, not_started, outcome_of
 from grux.launch.overview import Overview, Silent
 from grux.launch.settings import Settings
-from grux.launch.shares import GIB, Share, bound_to, divide, how_many, kernel_kills, memory_of_session
+from grux.launch.shares import GIB, Share, bound_to, divide, how_many, kernel_kills, memory_of_session, signal_session
 from grux.results.record import storage_error
 from grux.training.interrupts import StopFlag
 
@@ -112,6 +112,8 @@ class _Pool:
         for number, job in enumerate(self._jobs):
             if number not in self._outcomes:
                 self._outcomes[number] = not_started(job)
+            elif self._outcomes[number].state == "busy":  # who had it may be done with it by now
+                self._outcomes[number] = already(job) or not_started(job)
         return [self._outcomes[number] for number in range(len(self._jobs))]
 
     def _start(self, number: int, attempt: int) -> None:
@@ -165,7 +167,7 @@ class _Pool:
         """Keep one running job within its time and memory."""
         clock, limit, memory = time.monotonic(), self._settings.time_limit, self._settings.memory
         if running.hard_after is not None and clock > running.hard_after:
-            _signal_session(running.process, signal.SIGKILL)
+            signal_session(running.process, signal.SIGKILL)
         if running.end is not None:
             return
         if limit is not None and clock - running.began > 60 * limit:
@@ -178,7 +180,7 @@ class _Pool:
             if used > memory:
                 line = f"it took {used:.2f} GiB, more than launcher.memory={memory:g}"
                 running.end = End(None, "memory", line)
-                _signal_session(running.process, signal.SIGKILL)
+                signal_session(running.process, signal.SIGKILL)
 
     def _ask_all_to_stop(self, name: str) -> None:
         for running in self._running:
@@ -198,14 +200,6 @@ class _Pool:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 running.process.wait(max(0.0, until - time.monotonic()))
             if running.process.poll() is None:
-                _signal_session(running.process, signal.SIGKILL)
+                signal_session(running.process, signal.SIGKILL)
                 running.process.wait()
         self._reap()
-
-
-def _signal_session(process: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal to a job and to what it has started; a job leads a process group of its own."""
-    try:
-        os.killpg(process.pid, number)
-    except (ProcessLookupError, PermissionError):  # nobody is left; macOS answers so for what has just ended
-        return

@@ -6,7 +6,9 @@ that all machines share, under the same path. grux is installed on each of them.
 
 import contextlib
 import importlib
+import math
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -20,7 +22,7 @@ from grux.launch.command import environment_of_job, plain_command
 from grux.launch.jobs import LOG, Job
 from grux.launch.outcome import End
 from grux.launch.settings import Settings
-from grux.launch.shares import GIB, memory_of_session, threads
+from grux.launch.shares import GIB, memory_of_session, signal_session, threads
 
 GRACE = 60.0
 """Seconds that a job has to save when it is told to stop."""
@@ -128,6 +130,7 @@ def run_command(
     place = os.path.join(cwd, folder)
     os.makedirs(place, exist_ok=True)
     began, asked, detail = time.monotonic(), None, ""
+    hard_after = math.inf
     with open(os.path.join(place, LOG), "ab") as log:
         log.write(f"--- {now()} on {os.uname().nodename}: {' '.join(words)}\n".encode(errors="replace"))
         log.flush()
@@ -147,13 +150,16 @@ def run_command(
             if minutes is not None and time.monotonic() - began > 60 * minutes and asked is None:
                 asked, detail = "time", f"stopped after launcher.time_limit={minutes:g} minutes"
                 process.terminate()
+                hard_after = time.monotonic() + GRACE
+            if time.monotonic() > hard_after:
+                signal_session(process, signal.SIGKILL)
             used = memory_of_session(process.pid) / GIB if memory is not None and os.path.isdir("/proc/self") else 0
             if memory is not None and used > memory and asked is None:
                 asked, detail = "memory", f"it took {used:.2f} GiB, more than launcher.memory={memory:g}"
-                process.kill()
+                signal_session(process, signal.SIGKILL)
     finally:  # ray.cancel raises KeyboardInterrupt in here
         if process.poll() is None:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(GRACE)
-            process.kill()
+            signal_session(process, signal.SIGKILL)

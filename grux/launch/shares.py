@@ -126,6 +126,14 @@ def memory_of_session(leader: int) -> int:
     return total
 
 
+def signal_session(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to a job and to what it has started; a job leads a process group of its own."""
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):  # nobody is left; macOS answers so for what has just ended
+        return
+
+
 def kernel_kills() -> int:
     """Processes that the kernel has killed for want of memory since it started; 0 where it does not say."""
     try:

@@ -142,8 +142,10 @@ def require_all_done(outcomes: Sequence[Outcome]) -> None:
     why = f" (first: {failed[0].job.title}: {failed[0].first_line.rstrip('.')})" if failed else ""
     others = next((f"; {o.first_line}" for o in outcomes if o.state == "busy" or o.first_line.startswith("left")), "")
     stopped = "interrupted" in counts or not failed
+    refused = all(o.state == "done" or o.exit_code == UsageError.exit_code for o in outcomes)
+    way_on = "change what was refused" if refused else "the same command goes on with what is left"
     raise NotDone(
-        f"of {len(outcomes)} jobs {words}{why}{others}; the same command goes on with what is left.",
+        f"of {len(outcomes)} jobs {words}{why}{others}; {way_on}.",
         Interrupted.exit_code if stopped else failed[0].exit_code,
     )
 

@@ -132,7 +132,8 @@ def plight(run: Run) -> str:
         run.state == "interrupted" and status.get("kind") in ("Interrupted", "KeyboardInterrupt")
     )
     reason = f" ({run.problem})" if told else ""
-    way_out = WAY_OUT.get(run.state, "")
+    # What was refused will be refused again: its own sentence says what to change.
+    way_out = "" if status.get("kind") == "UsageError" else WAY_OUT.get(run.state, "")
     return f"{run.state}{where}{reason}{f'; {way_out}' if way_out and way_out not in reason else ''}, see {run.path}"
 
 

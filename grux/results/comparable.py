@@ -1,7 +1,7 @@
 """Only like stands against like: which runs may share a cell or a line of the table, and the sentence where not."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from grux.results.record import Run
 from grux.results.select import differences, grouped, parts_of, value_of
@@ -36,7 +36,36 @@ def mixed_line(runs: Sequence[Run], rows: str, columns: str, metric: str | None 
                         f"{what} on different data: the file {file} has another content in {run.path}; "
                         "add a filter that leaves these runs out, or train them again on the same files."
                     )
+        if not is_of_data(rows) and (other := next((run for run in done if _files(run) != files.keys()), None)):
+            (file,) = sorted(files.keys() - _files(other))[:1]
+            return (
+                f"{what} on different data: {other.path} never read the file {file}, as others did; add a filter that "
+                "leaves these runs out, or train them again on the same files."
+            )
     return None
+
+
+LENGTHS = frozenset({"epochs", "steps", "flops", "seconds", "patience"})
+"""Settings that say how long is trained."""
+
+
+def unequal_training(by_row: Mapping[str, Sequence[Run]], rows: str) -> str:
+    """Who was trained by which rule, where the rows of a line were not trained alike; "" where they were."""
+    if LENGTHS & set(parts_of(rows)):
+        return ""
+    named: dict[str, list[str]] = {}
+    for row, runs in by_row.items():
+        for rule in dict.fromkeys(((run.record or {}).get("budget") or {}).get("rule", "") for run in runs):
+            named.setdefault(rule, []).append(row)
+    if len(named.keys() - {""}) < 2:
+        return ""
+    return "trained for unequal budgets: " + "; ".join(
+        f"{', '.join(who)}: {rule}" for rule, who in named.items() if rule
+    )
+
+
+def _files(run: Run) -> set[str]:
+    return set((run.record or {}).get("data") or {})
 
 
 def _other_metrics(what: str, metrics: Sequence[str], runs: Sequence[Run]) -> str:

@@ -17,13 +17,18 @@ def matched_sentence(runs: Sequence[Run], rows_key: str) -> str:
 
     What the rule counts is said where all runs say the same.
     """
-    done = [run.record for run in runs if run.record]
     groups: dict[tuple[str, float, str], list[dict[str, Any]]] = {}
-    for found in (record["matching"] for record in done if record.get("matching")):
-        groups.setdefault((found["by"], as_number(found["target"]) or 0.0, found["rule"]), []).append(found)
+    named: dict[tuple[str, float, str], set[str]] = {}
+    for run in runs:
+        if run.record and (found := run.record.get("matching")):
+            key = (found["by"], as_number(found["target"]) or 0.0, found["rule"])
+            groups.setdefault(key, []).append(found)
+            named.setdefault(key, set()).add(str(value_of(run, rows_key)))
     if not groups:
         return ""
     parts = []
+    # Where not all rows are of one size a reader must see which is which.
+    apart = len({frozenset(names) for names in named.values()}) > 1
     for (by, target, rule), group in sorted(groups.items()):
         reached = [as_number(found["reached"]) or 0.0 for found in group]
         low, high = _amount(by, min(reached)), _amount(by, max(reached))
@@ -33,6 +38,8 @@ def matched_sentence(runs: Sequence[Run], rows_key: str) -> str:
         meanings = {found.get("meaning") for found in group} - {None}
         counted = f"{rule}: {meanings.pop()}" if len(meanings) == 1 else rule
         parts.append(f"by {by.replace('_', ' ')} to {_amount(by, target)}{unit} ({counted}), reached {span}{unit}")
+        if apart:
+            parts[-1] = f"{', '.join(sorted(named[by, target, rule]))} {parts[-1]}"
     without = {str(value_of(run, rows_key)) for run in runs if run.record and not run.record.get("matching")}
     rest = f"; not matched: {', '.join(sorted(without))}" if without else ""
     return f"Matched {'; '.join(parts)}{rest}."

@@ -13,7 +13,7 @@ from typing import Any
 from grux.errors import UsageError
 from grux.results.caption import aggregates_caption, caption_of, versus_caption
 from grux.results.cells import MISSING, CellMaker, Notes, baseline_scores
-from grux.results.comparable import is_of_data, mixed_line
+from grux.results.comparable import is_of_data, mixed_line, unequal_training
 from grux.results.contents import Cell, Line, Row, Table
 from grux.results.contest import against, judged, require_reference
 from grux.results.facts import extras, require_facts
@@ -142,6 +142,8 @@ class _Maker:
         best = None
         if self.selection.rule != "max_over_seeds":  # where luck was chosen nobody is best
             column, best = judged(column, upwards, name, self.notes)
+        if text := unequal_training(own, self.view.rows):
+            self.notes.letter(f"{name}: {text}")
         self.baselines[name] = baseline_scores(records, name, self.view.split, metric, self.notes)
         return Line(name, unit, best), column
 

@@ -141,9 +141,13 @@ def worst_score(studies: Iterable[Study]) -> float | None:
     return None if not found else min(found) if higher else max(found)
 
 
+LIKE = ("space", "sampler", "seed", "seeds", "data", "task")
+"""Settings of a search that all its contestants share, whoever came later."""
+
+
 def of_one_kind(studies: Sequence[Study]) -> None:
     """Raises UsageError where contestants were searched in different ways: their curves do not compare."""
-    for key in ("space", "sampler", "seed"):
+    for key in (*LIKE, "trials"):
         kinds = {str(study.settings.get(key)) for study in studies}
         if len(kinds) > 1:
             raise UsageError(

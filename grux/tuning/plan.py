@@ -82,6 +82,12 @@ class Plan:
     """The first contestant with nothing searched: what the others share with it stands in its config."""
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """What every study file of this search says."""
+        config = self.base.config
+        return {**self.search.settings, "data": config["data"], "task": config["task"]}
+
+    @property
     def results(self) -> Path:
         """The folder of the final runs."""
         return Path(self.base.config["runs"]) / self.base.config["group"]

@@ -18,7 +18,7 @@ from grux.launch.settings import settings_here
 from grux.launch.sweep import described
 from grux.launch.together import start_all
 from grux.results.record import read_run, write_json
-from grux.results.trials import STUDY, Study, Trial, outcome, read_study, read_trial, worst_score
+from grux.results.trials import LIKE, STUDY, Study, Trial, outcome, read_study, read_trial, worst_score
 from grux.together import programs
 from grux.tuning.plan import Contestant, Incomplete, Plan
 from grux.tuning.samplers import SAMPLERS, History
@@ -38,6 +38,7 @@ def run_search(plan: Plan) -> None:
 
     Raises Incomplete where a trial failed, Interrupted where the search was stopped.
     """
+    _require_one_search(plan)
     for contestant in plan.contestants:
         _open(plan, contestant)
     numbers = range(plan.search.trials)
@@ -81,21 +82,32 @@ def run_jobs(jobs: Sequence[Job]) -> list[Outcome]:
     return ends
 
 
+def _require_one_search(plan: Plan) -> None:
+    """Raises UsageError where the folder has contestants of another search: one report would compare them."""
+    folder, wanted = plan.folder / STUDY, plan.settings
+    named = {contestant.file for contestant in plan.contestants}
+    for path in sorted(folder.glob("*.json")):
+        there = read_study(plan.folder, path.stem).settings
+        for key in LIKE:
+            if there.get(key) != wanted[key]:
+                values = "" if key in ("data", "task") else f" ({there.get(key)}, asked for is {wanted[key]})"
+                raise UsageError(f"{plan.folder} holds a search with another {key}{values}; choose another group=NAME.")
+        if path.stem not in named and there.get("trials") != wanted["trials"]:
+            raise UsageError(
+                f"the search of {there.get('contestant')} in {plan.folder} has {there.get('trials')} trials and this "
+                f"one would have {wanted['trials']}; name all contestants in one command, or choose another group=NAME."
+            )
+
+
 def _open(plan: Plan, contestant: Contestant) -> None:
     """The study file of a contestant, made or found. Raises UsageError where it is one of another search."""
     folder = plan.folder / STUDY
-    path, wanted = folder / f"{contestant.file}.json", {"contestant": contestant.name, **plan.search.settings}
+    path, wanted = folder / f"{contestant.file}.json", {"contestant": contestant.name, **plan.settings}
     if not path.exists():
         (folder / contestant.file).mkdir(parents=True, exist_ok=True)
         write_json(path, wanted)
         return
     there = read_study(plan.folder, contestant.file).settings
-    for key in ("space", "sampler", "seed", "seeds"):
-        if there.get(key) != wanted[key]:
-            raise UsageError(
-                f"{plan.folder} holds a search with another {key} ({there.get(key)}, asked for is {wanted[key]}); "
-                "choose another group=NAME."
-            )
     if there.get("trials", 0) > plan.search.trials:
         raise UsageError(
             f"the search of {contestant.name} in {plan.folder} has {there['trials']} trials; ask for as many or more, "

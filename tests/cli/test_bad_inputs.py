@@ -332,6 +332,26 @@ def test_a_missing_extra_says_what_to_install(capsys, monkeypatch, package: str,
     assert code in (2, 3) and package in err and words in err and err.count("\n") == 1, err
 
 
+@pytest.mark.parametrize("where", ["import sys; sys.exit(0)\n", "    import sys; sys.exit(75)\n"])
+def test_a_part_that_ends_the_process_is_no_success(capsys, monkeypatch, where: str):
+    words = own_data(monkeypatch, csv(*ROWS))
+    (module,) = Path().glob("own_*.py")
+    module.write_text(where + OWN if where[0] != " " else OWN.replace("    parts =", f"{where}    parts ="))
+    code, _, err = answer(capsys, *words, "epochs=1")
+    assert code == 1 and "a part that was named here called sys.exit(" in err and err.count("\n") == 1, err
+    assert "interrupted" not in "".join(path.read_text() for path in Path().glob("runs/*/*/status.json"))
+
+
+def test_runs_together_go_on_after_a_part_that_ends_the_process(capsys, monkeypatch):
+    hours = [f"2020-01-{day:02d} {row[11:]}" for day in range(1, 9) for row in ROWS]
+    words = own_data(monkeypatch, csv(*hours))
+    (module,) = Path().glob("own_*.py")
+    module.write_text(OWN.replace("    parts =", "    import sys; window == 5 and sys.exit(0)\n    parts ="))
+    small = ["epochs=1", "model.features=4", "progress=plain", "learning_rate=0.1,0.2", "together=[learning_rate]"]
+    code, out, err = answer(capsys, words[0], "-m", *words[1:], *small, "data.window=5,4")
+    assert code == 1 and "of 4 jobs 2 done, 2 failed" in err and "called sys.exit(0)" in out, (out, err)
+
+
 def test_plots_without_matplotlib_say_what_to_install(capsys, monkeypatch):
     hide(monkeypatch, "matplotlib")
     refused(capsys, 2, ["matplotlib", 'pip install "grux[plot]"'], "plot")

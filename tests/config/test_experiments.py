@@ -16,9 +16,7 @@ from grux.results.view import experiment_view
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "experiments"
 NAMES = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
-WITHOUT_RESULTS = {"attention_ablation"}
-"""Grids that were not trained whole yet."""
-GRIDS = [name for name in NAMES if name not in WITHOUT_RESULTS and compose([f"experiment={name}"]).multirun]
+GRIDS = [name for name in NAMES if compose([f"experiment={name}"]).multirun]
 PRINTED = {"accuracy": (100, 1), "bleu": (1, 1), "mse": (1, 3)}
 """Metric -> factor and digits of the tables in a README."""
 

@@ -132,6 +132,16 @@ def test_a_job_in_other_hands_is_left_alone():
     assert f"process {os.getpid()} on" in found[0].first_line and found[0].exit_code == 75
 
 
+def test_a_job_that_was_in_other_hands_and_is_done_by_now():
+    folder = job("a").folder
+    folder.mkdir(parents=True)
+    (folder / "lock").write_text(f'{{"pid": {os.getpid()}, "host": "{os.uname().nodename}"}}')
+    end = "a = folder.parent / 'a'; os.link(folder / 'result.json', a / 'result.json'); os.remove(a / 'lock')"
+    others = f"done(); {end}"
+    found = launch([job("a"), job("b")], Settings(), command=script({"a": "done()", "b": others}))
+    assert [one.state for one in found] == ["done", "done"] and starts("a") == 0
+
+
 def test_a_job_that_another_process_finishes_meanwhile_is_not_run():
     both = "done(); other = folder.parent / 'b'; other.mkdir(); os.link(folder / 'result.json', other / 'result.json')"
     found = launch([job("a"), job("b")], Settings(jobs=1), command=script({"a": both, "b": "done()"}))

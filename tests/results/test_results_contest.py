@@ -285,6 +285,14 @@ def test_matched_rows_say_how(tmp_path):
     assert "not matched: elman" in table_of(tmp_path).caption
 
 
+def test_rows_of_different_sizes_are_told_apart(tmp_path):
+    for arch, target in (("gru", 100_000), ("lstm", 200_000)):
+        matching = {"by": "parameters", "target": target, "reached": target, "rule": "all"}
+        write_run(tmp_path, make_record(arch=arch) | {"matching": matching})
+    caption = table_of(tmp_path).caption
+    assert "Matched gru by parameters to 100K (all), reached 100K; lstm by parameters to 200K" in caption
+
+
 def test_a_match_says_its_unit_and_what_its_rule_counts(tmp_path):
     for arch, reached in (("gru", 49.24), ("lstm", 51.0)):
         matching = {"by": "step_time", "target": 50.0, "reached": reached, "rule": "measured", "unit": "ms"}

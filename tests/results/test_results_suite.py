@@ -23,6 +23,36 @@ def test_iqm_is_the_trimmed_mean_of_scipy(scores):
     assert float(iqm(np.array(scores))) == pytest.approx(trim_mean(scores, 0.25), abs=1e-12)
 
 
+# Printed by rliable 1.2.0 (numpy 1.26.4) for SCORES and OTHERS [data set, seed]; it takes them transposed:
+#   get_interval_estimates({"A": scores}, lambda x: [aggregate_iqm(x), aggregate_mean(x)], reps=50000)
+#   get_interval_estimates({"A,B": (scores, others)}, probability_of_improvement, reps=20000)
+#   create_performance_profile({"A": scores}, [0.5, 1.0], reps=20000)
+SCORES = [
+    *([0.62, 0.83, 0.40, 1.30, 0.66], [0.71, 0.79, 0.52, 0.98, 0.70]),
+    *([0.55, 1.10, 0.47, 1.21, 0.69], [0.90, 0.95, 0.61, 0.77, 0.58]),
+]
+OTHERS = [
+    *([0.51, 0.70, 0.45, 1.00, 0.60], [0.65, 0.79, 0.40, 0.91, 0.62]),
+    *([0.50, 0.90, 0.47, 1.05, 0.73], [0.85, 0.99, 0.55, 0.80, 0.49]),
+]
+
+
+def test_numbers_that_rliable_prints():
+    found = aggregate(SCORES, OTHERS)
+    assert found.probability is not None
+    # The ends of both are those of random resamples; shares of 20 runs are multiples of 0.05.
+    printed = [
+        (found.iqm, (0.728, 0.632, 0.853), 0.015),
+        (found.mean, (0.767, 0.6665, 0.8735), 0.015),
+        (found.profile[0], (0.9, 0.75, 1.0), 0.051),
+        (found.profile[1], (0.15, 0.0, 0.3), 0.051),
+        (found.probability, (0.59, 0.395, 0.775), 0.015),
+    ]
+    for ours, theirs, tolerance in printed:
+        assert ours[0] == pytest.approx(theirs[0], abs=1e-9)
+        assert ours[1:] == pytest.approx(theirs[1:], abs=tolerance)
+
+
 def test_values_are_rliables():
     found = aggregate(GRU.tolist(), LSTM.tolist())
     assert found.runs == 20

@@ -316,6 +316,21 @@ def test_one_data_set_under_two_metrics_is_compared_by_one_that_all_have(tmp_pat
     assert make_table(runs, metric="loss").lines[0].unit.metric == "loss"
 
 
+def test_rows_that_were_trained_for_unequal_budgets_have_a_footnote(tmp_path):
+    for arch, epochs in (("gru", 3), ("lstm", 9), ("elman", None)):
+        rule = {"by": "epochs", "limit": epochs, "used": epochs, "rule": f"{epochs} epochs for each seed"}
+        write_run(tmp_path, make_record(arch=arch) | ({"budget": rule} if epochs else {}))
+    texts = [text for _, text in table_of(tmp_path).notes]
+    assert texts == ["sst2: trained for unequal budgets: gru: 3 epochs for each seed; lstm: 9 epochs for each seed"]
+
+
+def test_data_of_other_files_are_other_data(tmp_path):
+    write_run(tmp_path, arch="gru")
+    write_run(tmp_path, make_record(arch="lstm") | {"data": {"sst2-v2.csv": "ab" * 32}})
+    with pytest.raises(UsageError, match=r"on different data: .*gru.* never read the file sst2-v2\.csv, as others did"):
+        table_of(tmp_path)
+
+
 def test_a_filter_of_two_keys_is_refused(tmp_path):
     write_run(tmp_path)
     with pytest.raises(UsageError, match="write a filter for each, such as optimizer=adam"):

@@ -151,7 +151,10 @@ def test_a_report_needs_no_jax(searched: Path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(("key", "value"), [("space", {"clip": "choice(1, 2)"}), ("sampler", "tpe"), ("seed", 3)])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("space", {"clip": "choice(1, 2)"}), ("sampler", "tpe"), ("seed", 3), ("seeds", 2), ("trials", 9)],
+)
 def test_searches_of_different_kinds_are_not_compared(searched: Path, key: str, value):
     write_study(searched, "lstm", **{key: value})
     with pytest.raises(UsageError, match=f"differ in their {key}"):
