@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import subprocess
@@ -43,6 +44,30 @@ def commit() -> tuple[str | None, str | None]:
         diff += f"\n{name}\n" + (root / name).read_text(errors="replace")
     changed = hashlib.sha256(diff.encode()).hexdigest() if diff else None
     return (head.strip() if head else None), changed
+
+
+def sources(config: object) -> dict[str, str]:
+    """Module -> SHA-256 of the file of every part that a config names by `_target_`, but for those of Optax."""
+    if isinstance(config, list):
+        return {name: digest for item in config for name, digest in sources(item).items()}
+    if not isinstance(config, dict):
+        return {}
+    found = {name: digest for item in config.values() for name, digest in sources(item).items()}
+    module = str(config.get("_target_", "")).rpartition(".")[0]
+    if module and module.split(".")[0] != "optax":
+        try:
+            spec = importlib.util.find_spec(module)
+            if spec and spec.origin:
+                found[module] = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+        except (ImportError, OSError, ValueError):  # a part that is not there any more
+            pass
+    return found
+
+
+def changed_sources(record: dict[str, Any]) -> list[str]:
+    """The parts of a finished run whose files are not what they were when it was trained."""
+    before = record.get("sources") or {}
+    return [name for name, digest in sources(record["config"]).items() if before.get(name, digest) != digest]
 
 
 def device(devices: list[Any], cores: int) -> dict[str, Any]:

@@ -167,13 +167,19 @@ def test_a_run_that_diverges_says_so(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert not np.isnan(np.asarray(value, np.float64)).any()
 
 
-def test_a_finished_run_is_left_alone(finished, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+def test_a_finished_run_is_left_alone(finished, capsys, tmp_path: Path, monkeypatch):
     folder, _ = finished
     command = ["train", *SMALL, *SHORT, "tensorboard=true", f"run_dir={folder}"]
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert main(command) == 0
-    assert "done already" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "done already" in out and "edited since" not in out
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    with monkeypatch.context() as patch:  # as if the file of the cell had been edited
+        read = Path.read_bytes
+        patch.setattr(Path, "read_bytes", lambda self: read(self) + b"#" * (self.name == "gru.py"))
+        assert main(command) == 0
+    assert "; edited since: grux.cells.gru (force=true runs it again)" in capsys.readouterr().out
     assert main([*command, "force=true"]) == 0
     beside = folder.with_name("run-2")
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before

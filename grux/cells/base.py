@@ -8,15 +8,19 @@ Numbers: matrix products run in the type of the input (bfloat16 in, bfloat16 pro
 """
 
 import abc
+import inspect
 import math
+import traceback
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from grux.arguments import PositiveInt
 from grux.cells.initializers import Initializer, kernels
+from grux.errors import UsageError
 from grux.shapes import Array, Float, Key
 
 Gates = tuple[Array, ...]
@@ -193,6 +197,31 @@ class LinearCell(Cell):
         a, b = self.plain_coefficients(p)
         h = a * self.state(carry) + b
         return self.carry_of(h), self.read(h, p)
+
+
+def require_a_step(cell: Cell) -> None:
+    """Raises UsageError where what the author of a cell wrote does not fit together: traced once, nothing computed."""
+    name, needed = type(cell).__name__, (2, cell.features)
+    x = jax.ShapeDtypeStruct((2, cell.in_features), jnp.float32)
+    try:
+        carry, y = jax.eval_shape(lambda x: cell.step(cell.initial_carry(2), cell.project(x)), x)
+        shapes = [tuple(array.shape) for array in carry] if isinstance(carry, tuple) else None
+    except UsageError:
+        raise
+    except Exception as error:
+        file = inspect.getsourcefile(type(cell))
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        where = f" in {file}, line {lines[-1]}" if lines else ""
+        reason = " ".join(str(error).split()) or "no reason given"
+        raise UsageError(
+            f"{name} cannot take a step: {type(error).__name__}{where}: {reason[:300]}; p holds gates={cell.gates} "
+            f"arrays, and carries={cell.carries} in a tuple come out."
+        ) from error
+    if shapes != [needed] * cell.carries or tuple(y.shape) != needed:
+        raise UsageError(
+            f"{name} gives {shapes or type(carry).__name__} as the carry of two rows, and carries={cell.carries} wants "
+            f"a tuple of {cell.carries} x {needed}; correct combine or step."
+        )
 
 
 def wide(p: Gates) -> Gates:

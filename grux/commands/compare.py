@@ -16,7 +16,7 @@ EXAMPLES = """\
 def run(arguments: Sequence[str]) -> int:
     made = parser("compare", "Two runs: where they differ, from config to scores.", EXAMPLES)
     made.add_argument("--json", action="store_true", help="for other programs: one object, numbers unrounded")
-    given = made.parse_args(arguments)
+    given = made.parse_intermixed_args(arguments)
     if len(given.choice) != 2:
         raise UsageError(
             f"grux compare needs two runs and was given {len(given.choice)}; `grux ls` lists them, and a run "

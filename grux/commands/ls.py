@@ -23,7 +23,7 @@ def run(arguments: Sequence[str]) -> int:
         help="score, seconds, parameters, created, or any choice or config key; -KEY turns it round (default: created)",
     )
     made.add_argument("--json", action="store_true", help="an array with one object for each run, always the same keys")
-    given = made.parse_args(_joined(arguments))
+    given = made.parse_intermixed_args(_joined(arguments))
 
     from grux.results.listing import as_rows, sort_runs
     from grux.results.overview import list_runs

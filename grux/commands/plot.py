@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument("--rows", metavar="KEY", help="a colour for each value (default: arch)")
     made.add_argument("--columns", metavar="KEY", help="a panel for each (default: data)")
     made.add_argument("--to", default="plots", metavar="FOLDER", help="where pictures go (default: %(default)s)")
-    given = made.parse_args(arguments)
+    given = made.parse_intermixed_args(arguments)
 
     from grux.results.figure import matplotlib, save
     from grux.results.plots import make_figure, options_of

@@ -25,7 +25,7 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument("--columns", metavar="KEY", help="on what it is compared (default: data)")
     made.add_argument("--split", help="default: test")
     made.add_argument("--metric", help="default: the primary metric of each task")
-    given = made.parse_args(arguments)
+    given = made.parse_intermixed_args(arguments)
     if not given.choice or "=" in given.choice[0] or Path(given.choice[0]).name != given.choice[0]:
         raise UsageError("grux report needs the name of an experiment, like grux report quickstart; see `grux ls`.")
 

@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     made.add_argument("--reported", metavar="FILE", help="a CSV of papers' scores, shown beside the measured ones")
     made.add_argument("--format", default="text", choices=["text", "markdown", "latex", "csv", "html"])
-    given = made.parse_args(arguments)
+    given = made.parse_intermixed_args(arguments)
 
     from grux.results.render import render
     from grux.results.table import make_table

@@ -13,6 +13,7 @@ from grux.config.axes import check_together
 from grux.config.check import check_nodes, check_pair
 from grux.config.compose import ROOT, compose_raw, configs_folder, user_folder
 from grux.errors import Interrupted, UsageError
+from grux.launch.closing import done_line
 from grux.launch.fence import follow_the_launcher
 from grux.launch.jobs import Job, check_storage, prepare, read_command_line
 from grux.launch.slurm import queue_again
@@ -54,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
 def _train(job: Job) -> int:
     """One run, in this process; with it those with which it was begun."""
     if job.done:
-        print(f"done already: {job.folder}", flush=True)
+        print(done_line(job.folder), flush=True)
         return 0
     check_storage(job.folder)
     # From here on JAX may be imported. All is checked before anything costs time.

@@ -122,7 +122,19 @@ def compose_raw(overrides: Sequence[str] = (), *, config_dir: str | Path | None 
     from hydra import compose as hydra_compose
 
     with user_folder(config_dir), _hydra() as hydra, explained(overrides, hydra):
+        _refuse_lists(overrides, hydra)
         return hydra_compose(ROOT, overrides=list(overrides), return_hydra_config=True)
+
+
+def _refuse_lists(overrides: Sequence[str], hydra: GlobalHydra) -> None:
+    """Hydra merges the files of arch=[gru,lstm] one over the other, and what comes out has no name."""
+    for word in overrides:
+        key, _, value = word.lstrip("+").partition("=")
+        if value.startswith("[") and "." not in key and hydra.config_loader().get_group_options(key.split("@")[0]):
+            names = value.strip("[]").replace(" ", "")
+            raise UsageError(
+                f"{word}: {key} takes one name; {key}={names.split(',')[0]}, or -m {key}={names} for each."
+            )
 
 
 def expand(overrides: Sequence[str], *, config_dir: str | Path | None = None, sweep: dict[str, str]) -> list[list[str]]:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from grux.provenance import changed_sources
+from grux.results.record import read_run
 from grux.results.statistics import summarise
 from grux.results.units import Unit, decimals_for, direction
 from grux.training.progress import duration
@@ -19,6 +21,13 @@ def closing_line(title: str, record: dict[str, Any], folder: Path) -> str:
     diverged = f" ({lost} of {len(rows)} diverged)" if lost else ""
     result, seconds = _result(split, metric, scores, record), record["seconds"]["total"]
     return f"{title}: {result}{diverged} in {duration(seconds)}; {folder}"
+
+
+def done_line(folder: Path) -> str:
+    """ "done already: FOLDER", and which parts have been edited since."""
+    changed = changed_sources(read_run(folder).record or {"config": {}})
+    edited = f"; edited since: {', '.join(changed)} (force=true runs it again)" if changed else ""
+    return f"done already: {folder}{edited}"
 
 
 def _result(split: str, metric: str, scores: list[float], record: dict[str, Any]) -> str:

@@ -6,8 +6,8 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grux.config.check import check_settings, check_words
@@ -17,6 +17,7 @@ from grux.errors import GruxError, StorageError, UsageError
 from grux.results.record import Run, read_run, storage_error
 from grux.together import Plan
 
+EXPERIMENT = "experiment"
 LOG = "log.txt"
 """What a job that was started by a launcher prints, attempt after attempt."""
 FILES_OF_A_RUN = {"config.yaml", "metrics.jsonl", "status.json", "result.json", "checkpoints", "lock", LOG}
@@ -31,10 +32,27 @@ class Job(Plan):
     overrides: tuple[str, ...] = ()
     """The words of the command line that this was composed from."""
     config_dir: str | None = None
+    particulars: tuple[str, ...] = ()
+    """The words in which it differs from other jobs of one sweep."""
 
     @property
     def title(self) -> str:
-        return f"{self.choices.get('arch', '?')} on {self.choices.get('data', '?')}"
+        return self.named()
+
+    def named(self, without: Collection[str] = ()) -> str:
+        """Arch, data and particulars; not those of the keys `without`."""
+        names = [f"{self.choices.get('arch', '?')} on {self.choices.get('data', '?')}"]
+        return " ".join([*names, *(word for word in self.particulars if word.partition("=")[0] not in without)])
+
+
+def told_apart(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs with the words in which they differ, beside arch and data, as part of their titles."""
+    common = set.intersection(*(set(job.overrides) for job in jobs)) if jobs else set()
+    own = [
+        tuple(w for w in job.overrides if w not in common and w.partition("=")[0] not in ("arch", "data", EXPERIMENT))
+        for job in jobs
+    ]
+    return [replace(job, particulars=words) for job, words in zip(jobs, own, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -60,7 +78,6 @@ class CommandLine:
         return jobs_of(self.words, config_dir=self.config_dir, grid=self.grid)
 
 
-EXPERIMENT = "experiment"
 OF_A_SWEEP = re.compile(r"hydra/(launcher|sweeper)=|(\+\+?|~)?hydra\.(launcher|sweeper)\.")
 
 

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from grux.errors import GruxError
+from grux.launch.closing import done_line
 from grux.launch.jobs import Job
 from grux.launch.outcome import Outcome
 from grux.results.record import read_json
@@ -89,7 +91,7 @@ class Lines(Silent):
 
     def _line(self, outcome: Outcome) -> str:
         if outcome.state == "done":
-            return self._describe(outcome) if outcome.attempts else f"done already: {outcome.folder}"
+            return self._describe(outcome) if outcome.attempts else done_line(outcome.folder)
         return f"{outcome.job.title}: {outcome.state}: {outcome.first_line}; {outcome.folder}"
 
 
@@ -144,40 +146,42 @@ class Left:
         self.jobs, self._at_a_time = jobs, max(at_a_time, 1)
         self._ended = 0
         self._lasted: list[float] = []
-        self._running: list[tuple[float, float | None]] = []
+        self._running: dict[Path, tuple[float, float | None]] = {}
 
     def learn(self, outcome: Outcome) -> None:
         """A job ended; one that ran to its end says how long a job takes."""
         self._ended += 1
+        self._running.pop(outcome.job.folder, None)
         if outcome.state == "done" and outcome.attempts:
             self._lasted.append(outcome.seconds)
 
     def see(self, running: Sequence[Started]) -> None:
         """The running jobs: seconds so far, and in all where their steps tell."""
         now = time.monotonic()
-        self._running = []
+        self._running = {}
         for job, began in running:
             step, steps = progress_of(job)
-            self._running.append((now - began, (now - began) * steps / step if step and steps else None))
+            whole = (now - began) * steps / step if step and steps else None
+            self._running[job.folder] = now - began, whole
 
     def words(self) -> str:
         """ "about 3 min 20 s left"; "" where nothing is known yet or nothing is left."""
-        known = self._lasted + [whole for _, whole in self._running if whole is not None]
+        known = self._lasted + [whole for _, whole in self._running.values() if whole is not None]
         waiting = self.jobs - self._ended - len(self._running)
         if not known or self._ended == self.jobs:
             return ""
         usual = sum(known) / len(known)
-        left = [max((whole or usual) - so_far, 0.0) for so_far, whole in self._running]
+        left = [max((whole or usual) - so_far, 0.0) for so_far, whole in self._running.values()]
         # Not before the longest of the running ones, and no faster than all side by side.
         seconds = max([(sum(left) + max(waiting, 0) * usual) / self._at_a_time, *left])
         return f"about {duration(seconds)} left"
 
 
 def progress_of(job: Job) -> tuple[int, int]:
-    """(step, steps) of a running job at its last checkpoint; zeros before the first one."""
+    """(step, steps) of a running job at its last checkpoint, or where it goes on; zeros before the first one."""
     try:
         status = read_json(job.folder / "status.json")
-        return (int(status["step"]), int(status["steps"])) if status["state"] == "running" else (0, 0)
+        return int(status["step"]), int(status["steps"])
     except (GruxError, KeyError, TypeError, ValueError):
         return 0, 0
 

@@ -25,7 +25,16 @@ from grux.config.targets import resolve
 from grux.errors import Diverged, GruxError, Interrupted, UsageError
 from grux.launch.closing import closing_line
 from grux.launch.fence import refuse_below_a_launcher
-from grux.launch.jobs import CommandLine, Job, admit, check_storage, named_job, prepare, refuse_several_processes
+from grux.launch.jobs import (
+    CommandLine,
+    Job,
+    admit,
+    check_storage,
+    named_job,
+    prepare,
+    refuse_several_processes,
+    told_apart,
+)
 from grux.launch.local import launch
 from grux.launch.outcome import Outcome
 from grux.launch.settings import settings_of
@@ -116,7 +125,7 @@ class Task:
                     check_pair(job.config, self.plugins)
                     check_together(job.config, self.plugins)
                 self._checked.add(tuple(overrides))
-        return jobs
+        return told_apart(jobs)
 
 
 class NotDone(GruxError):

@@ -74,7 +74,7 @@ def train_all(programs: Sequence[Program], jobs: Sequence[Job]) -> list[Outcome]
         began = time.monotonic()
         failure: GruxError | None = None
         try:
-            train_together(program, title=own[0].title)
+            train_together(program, title=own[0].named(without=program.values))
         except Interrupted:
             stopped = True
         except GruxError as error:

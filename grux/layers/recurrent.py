@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from grux.arguments import PositiveInt
-from grux.cells.base import Carry, Cell
+from grux.cells.base import Carry, Cell, require_a_step
 from grux.engine.run import Strategy, choose, run
 from grux.errors import UsageError
 from grux.layers.base import Layer
@@ -36,6 +36,7 @@ class Recurrent(Layer):
         if initial_state not in ("zeros", "learned"):
             raise UsageError(f"initial_state={initial_state} is none of zeros, learned; choose one of them.")
         self.cell = cell(in_features=in_features, features=features, rngs=rngs)
+        require_a_step(self.cell)
         self.in_features = in_features
         self.out_features = features
         self.reverse = reverse

@@ -87,5 +87,5 @@ def refusal(what: str, differing: dict[str, list[str]]) -> str:
     value = differing[key][0][:40] if key in differing else "NAME"
     return (
         f"{what} that differ in {', '.join(shown)}{more}; add a filter such as {key}={value}, "
-        f"or give the key a place of its own: --rows {key} or --columns {key}."
+        f"or give the key a place of its own: --columns {key}, or beside the arch: --rows arch,{key}."
     )

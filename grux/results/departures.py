@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from grux.results.record import Run
-from grux.results.select import NEUTRAL, flatten
+from grux.results.select import NEUTRAL, flatten, titled
 
 Settings = dict[str, str]
 
@@ -47,6 +47,25 @@ def departures(runs: Sequence[Run]) -> list[Settings]:
                 departing[key] = value
         found.append(departing)
     return found
+
+
+def told_apart(runs: Sequence[Run], shown: Sequence[str] = ()) -> list[str]:
+    """For each run the settings by which it differs from others of its group, arch and data: "features=64 clip=0.5".
+
+    What stands in a column of its own (`shown`), or follows from a choice that does, is left out.
+    """
+    alike: dict[tuple[str, str, str], list[Settings]] = {}
+    each = []
+    for run in runs:
+        own = {key: v for key, v in settings_of(run).items() if key.split(".")[0] not in shown and key not in shown}
+        each.append(((run.experiment, run.choices.get("arch", ""), run.choices.get("data", "")), own))
+        if run.config:
+            alike.setdefault(each[-1][0], []).append(own)
+    keys = {kind: [key for key in varying(all_of) if "_target_" not in key] for kind, all_of in alike.items()}
+    return [
+        " ".join(titled(key, own[key]) for key in keys.get(kind, []) if key in own and run.config)
+        for run, (kind, own) in zip(runs, each, strict=True)
+    ]
 
 
 def varying(mappings: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:

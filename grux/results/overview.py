@@ -1,9 +1,11 @@
 """Lists of runs and the story of one run, for `grux ls` and `grux show`."""
 
 import datetime
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
+from grux.results.departures import told_apart
 from grux.results.grid import printable
 from grux.results.listing import NUMBERS, summary_of
 from grux.results.record import Run
@@ -28,7 +30,9 @@ def list_runs(runs: Sequence[Run], shown: Sequence[str] = ()) -> str:
     page = Page()
     columns = _columns(runs, shown)
     gone = []
-    for name in ("age", "experiment", "seconds"):
+    for name in ("age", "experiment", "seconds", "settings"):
+        if name not in columns:
+            continue
         if page.fits(_list(runs, columns, page.styled)):
             break
         if name not in shown:
@@ -50,17 +54,25 @@ def list_runs(runs: Sequence[Run], shown: Sequence[str] = ()) -> str:
 def _columns(runs: Sequence[Run], shown: Sequence[str]) -> list[str]:
     # The id names arch and data; of the other choices only what tells the runs apart is worth the room.
     named = sorted({key for run in runs for key in run.choices} - {"arch", "data", "task", "experiment"})
-    telling = [key for key in named if len({run.choices.get(key) for run in runs} - {None}) > 1]
+    # A data set brings its model, and an experiment its schedule: only what differs on the same data is news.
+    same_data = [list(group) for _, group in itertools.groupby(sorted(runs, key=_data_of), _data_of)]
+    telling = [key for key in named if any(len({r.choices.get(key) for r in g} - {None}) > 1 for g in same_data)]
     fixed = ("run", "experiment", "state", "score", "seconds", "age")
     telling += [key for key in shown if key not in (*telling, *fixed, "group", "run_id", "parameters")]
     numbers = ["parameters"] * ("parameters" in shown)
-    return ["run", "experiment", *telling, "state", "score", *numbers, "seconds", "age"]
+    settings = ["settings"] * any(told_apart(runs, telling))
+    return ["run", "experiment", *telling, *settings, "state", "score", *numbers, "seconds", "age"]
+
+
+def _data_of(run: Run) -> str:
+    return run.choices.get("data", "")
 
 
 def _list(runs: Sequence[Run], columns: Sequence[str], styled: bool) -> Any:
     from rich.text import Text
 
     now = datetime.datetime.now(datetime.UTC)
+    settings = dict(zip([run.path for run in runs], told_apart(runs, columns), strict=True))
 
     def text(run: Run, column: str) -> Text:
         if column in ("seconds", "parameters"):
@@ -72,6 +84,7 @@ def _list(runs: Sequence[Run], columns: Sequence[str], styled: bool) -> Any:
         if column == "run":
             return Text(printable(run.run_id, 60))
         texts = {"experiment": run.experiment, "score": score_text(run), "age": _age(run.created, now)}
+        texts["settings"] = settings[run.path]
         return Text(printable(texts[column] if column in texts else value_of(run, column) or ""))
 
     heads = [printable(column) for column in columns]

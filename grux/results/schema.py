@@ -91,6 +91,7 @@ RECORD = {
     "versions": _Optional({str: _Optional(str)}),
     "commit": _Optional(str),
     "diff": _Optional(str),
+    "sources": _Optional({str: str}),
     "data": _Optional({str: str}),
     "artifacts": _Optional({str: str}),
     "device": _Optional({str: object}),

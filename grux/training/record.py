@@ -108,6 +108,7 @@ def make_record(
         "versions": provenance.versions(),
         "commit": commit,
         "diff": diff,
+        "sources": provenance.sources(config),
         "data": dataset.files,
         "data_notes": list(dataset.notes),
         "artifacts": dataset.artifact_hashes,

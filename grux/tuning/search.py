@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grux.errors import Diverged, Interrupted, UsageError
-from grux.launch.jobs import Job
+from grux.launch.jobs import Job, told_apart
 from grux.launch.local import launch
 from grux.launch.outcome import Outcome
 from grux.launch.overview import make_overview
@@ -66,7 +66,7 @@ def run_jobs(jobs: Sequence[Job]) -> list[Outcome]:
 
     The one place that knows how trials are run. Raises Interrupted where the user stopped them.
     """
-    jobs = list({job.folder: job for job in jobs}.values())
+    jobs = told_apart(list({job.folder: job for job in jobs}.values()))
     if not jobs:
         return []
 

@@ -7,8 +7,11 @@ import pytest
 from flax import nnx
 from support import arch, randomise
 
+from grux.cells.base import GatedCell
 from grux.cells.lstm_peephole import LSTMPeepholeCell
 from grux.engine.run import run
+from grux.errors import UsageError
+from grux.layers.recurrent import Recurrent
 
 B, T, D, H = 2, 4, 3, 5
 OPEN = 100.0  # before a sigmoid: a gate of exactly one in float32
@@ -250,3 +253,38 @@ def test_slstm_takes_a_carry_that_it_could_not_have_made():
 def test_only_the_forget_gate_starts_with_a_bias(name, gate):
     bias = arch(name)(in_features=2, features=3, rngs=nnx.Rngs(0)).cell.b_ih[...]
     assert [float(b.sum()) for b in bias] == [3.0 * (number == gate) for number in range(len(bias))]
+
+
+class Ill(GatedCell):
+    """What an author may get wrong: gates that are not there, a carry that is no tuple, or one array too many."""
+
+    gates = 2
+    wrong = ""
+
+    @staticmethod
+    def combine(carry, p, r):
+        (h,) = carry
+        if Ill.wrong == "gates":
+            _, _, _ = p
+        return {"bare": h, "two": (h, h)}.get(Ill.wrong, (h,))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (
+            "gates",
+            r"Ill cannot take a step: ValueError in .*test_gated_cells.py, line \d+: not enough values .* gates=2",
+        ),
+        ("bare", r"Ill (gives|cannot take a step: ).* carries=1"),  # where types are checked that comes first
+        ("two", r"Ill gives \[\(2, 3\), \(2, 3\)\] as the carry of two rows, and carries=1 wants"),
+    ],
+)
+def test_a_cell_that_does_not_fit_together_is_named(monkeypatch, wrong: str, words: str):
+    def layer():
+        return Recurrent(cell=Ill, in_features=4, features=3, rngs=nnx.Rngs(0))
+
+    layer()
+    monkeypatch.setattr(Ill, "wrong", wrong)
+    with pytest.raises(UsageError, match=words):
+        layer()

@@ -97,6 +97,7 @@ CONFIGS = [
     ("arch", "cannot read 'arch'"),
     ("=3", "cannot read '=3'"),
     ("arch=gru,lstm", "add -m to run them all"),
+    ("arch=[gru,lstm]", "arch takes one name; arch=gru, or -m arch=gru,lstm for each"),
     ("group=a/b", "must be the plain name of one folder"),
     ("runs=", "runs is empty"),
     ("run_dir=", "run_dir is empty"),

@@ -14,6 +14,7 @@ import pytest
 from stub_jobs import stand_in, whole_record
 
 from grux.launch import command
+from grux.launch import ray as launch_ray
 
 pytest.importorskip("ray")
 
@@ -64,3 +65,19 @@ def test_ctrl_c_has_jobs_save(monkeypatch, tmp_path: Path):
     assert process.returncode == 75 and "1 interrupted" in err, err
     (status,) = Path("runs/default").glob("gru-*/status.json")
     assert "Stopped at step 3." in status.read_text()
+
+
+def test_a_job_that_does_not_stop_in_time_is_killed_with_what_it_started(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(launch_ray, "GRACE", 0.5)
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
+    program = (
+        f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-S', '-c', {deaf!r}]); print(p.pid); {deaf}"
+    )
+    words = [sys.executable, "-S", "-u", "-c", program]
+    code, asked, detail = launch_ray.run_command(words, str(tmp_path), "job", {}, 0.03, None)
+    assert (code, asked) == (-signal.SIGKILL, "time") and "launcher.time_limit=0.03" in detail
+    child = int((tmp_path / "job" / "log.txt").read_text().splitlines()[-1])
+    limit = time.monotonic() + 60
+    while Path(f"/proc/{child}").exists() and " Z " not in Path(f"/proc/{child}/stat").read_text():
+        assert time.monotonic() < limit, "what the job started is still there"
+        time.sleep(0.1)

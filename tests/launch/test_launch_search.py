@@ -156,7 +156,7 @@ def test_from_the_command_line(capsys, monkeypatch, tmp_path):
     assert not scores or f"best validation score {max(scores):.6g}" in out
     failed = ends.count("lstm")
     assert failed and code == 3
-    assert f"grux: {failed} of 5 trials that were started failed (first: lstm on first_token: failed: " in err
+    assert f"grux: {failed} of 5 trials that were started failed (first: lstm on first_token learning_rate=" in err
     monkeypatch.setenv("STUB_ENDS", "{}")
     assert main(words) == 0 and f": 5 trials, 0 failed, {ends.count('elman')} diverged" in capsys.readouterr().out
     assert [line.split("arch=")[1].split()[0] for line in started()[5:]] == ["lstm"] * failed

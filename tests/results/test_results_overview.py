@@ -1,6 +1,6 @@
 """`grux ls` and `grux show` say what the files say."""
 
-from fake_runs import make_record, write_run, write_unfinished
+from fake_runs import make_config, make_record, write_run, write_unfinished
 
 from grux.cli import main
 from grux.results import terminal
@@ -27,6 +27,15 @@ def test_list_names_choices_only_where_they_differ(tmp_path):
     other["choices"]["optimizer"] = "sgd"
     write_run(tmp_path, other)
     assert "optimizer" in list_runs(find_runs([tmp_path]))
+
+
+def test_list_tells_runs_of_one_name_apart_by_their_settings(tmp_path):
+    for data, width, rate in (("sst2", 16, 0.1), ("sst2", 64, 0.1), ("ett", 32, 0.2)):
+        config = make_config(arch="gru", data=data, model__features=width, optimizer__learning_rate=rate)
+        write_run(tmp_path, make_record(arch="gru", data=data, config=config, run_id=f"r{width}"))
+    lines = {line.split()[0]: line for line in list_runs(find_runs([tmp_path])).splitlines() if "quickstart" in line}
+    assert "features=16" in lines["r16"] and "features=64" in lines["r64"]
+    assert "features" not in lines["r32"] and "learning_rate" not in "".join(lines.values())
 
 
 def listed(root, width, monkeypatch, shown=()):
