@@ -65,6 +65,8 @@ def assemble(
     dataset: Dataset = build(config["data"], plugins=plugins)
     check_batch_size(dataset, batch_size)
     task = build(config["task"], plugins=plugins)(info=dataset.info)
+    if dataset.info.continuous:
+        _check_continuous(config)
     matching = matching or matched(config, dataset, task, lambda width: step_times(config, dataset, task, width))
     config = of_width(config, matching.features) if matching else config
     # Before training: a model that cannot be counted costs seconds, not the record of hours.
@@ -77,6 +79,16 @@ def assemble(
     )
     programs = _programs(config, dataset, task, axis, length.steps, values or {})
     return Parts(matching, dataset, task, axis, programs, length, counts)
+
+
+def _check_continuous(config: dict[str, Any]) -> None:
+    """Raises UsageError for settings that divide a batch whose rows carry a state along."""
+    for key, value in (("accumulate", config["accumulate"]), ("mesh.data", config["mesh"]["data"])):
+        if value > 1:
+            raise UsageError(
+                f"{key}={value} divides batches, and those of a text go on from one another in {config['batch_size']} "
+                f"streams; leave {key} at 1."
+            )
 
 
 def step_times(config: dict[str, Any], dataset: Dataset, task: Task, width: int) -> list[float]:
@@ -119,6 +131,7 @@ def _programs(
         axis=axis,
         accumulate=config["accumulate"],
         values=members,
+        streams=config["batch_size"] if dataset.info.continuous else None,
     )
 
 

@@ -34,13 +34,17 @@ class Info:
     name: str
     """The data set, as on the command line: "sst2", "multi30k", ..."""
     task: str
-    """"classification", "forecasting" or "translation"."""
+    """"classification", "forecasting", "translation" or "language_modelling"."""
     vocabulary: int | None = None
     """Size of the input vocabulary, special tokens included."""
     target_vocabulary: int | None = None
     """Size of the output vocabulary, special tokens included (translation)."""
     max_target_length: int | None = None
     """Longest target in tokens, EOS included, that decoding may write (translation)."""
+    continuous: bool = False
+    """Whether each batch goes on where the one before ended, so that a model carries its state along."""
+    characters: bool = False
+    """Whether each token is one character of the text (language modelling)."""
     classes: tuple[str, ...] | None = None
     """Names of the classes, in the order of their ids (classification)."""
     features: int | None = None

@@ -23,6 +23,8 @@ COMMANDS = {
     "ls": "list runs and their state",
     "show": "one run: config, scores, where its files are",
     "compare": "two runs: what differs",
+    "generate": "a trained language model writes on from a prompt",
+    "suggest": "the next tokens that a trained language model expects",
     "data": "list, fetch and verify data sets",
     "doctor": "versions, devices, folders: what a bug report needs",
 }

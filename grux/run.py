@@ -35,6 +35,7 @@ from grux.training.progress import Progress, make_progress
 from grux.training.record import SHARES, make_record, share, spent
 from grux.training.score import Scored, score
 from grux.training.state import TrainState
+from grux.training.weights import write_weights
 
 STORAGE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 """What a disk answers when it is full, over quota, read-only or gone, wherever in a run that happens."""
@@ -201,9 +202,12 @@ def _run(
         for log, plan, outcome in zip(logs, program.waiting, outcomes, strict=True):
             if not isinstance(outcome, Diverged):
                 log.summary(plan.run_id, _settings(plan.config, plan.choices), _final_scores(outcome))
-    for place, (_, members) in zip(places, _members(program), strict=True):
+    for place, outcome, (_, members) in zip(places, outcomes, _members(program), strict=True):
         for name, texts in scored.of(members).examples.items():
             write_atomic(place.path / f"{name}_output.txt", "\n".join(texts) + "\n")
+        if not isinstance(outcome, Diverged):
+            best = jax.tree.map(lambda x, own=members: np.asarray(x)[own], state.best_params)
+            outcome["weights"] = write_weights(place.path, best)
     return outcomes
 
 

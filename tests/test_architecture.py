@@ -7,7 +7,7 @@
     row 4   models | interop
     row 5   training
     row 6   counting
-    row 7   config  folder  matching  together  assembly  run  launch  tuning
+    row 7   config  folder  matching  together  assembly  trained  run  launch  tuning
     row 8   cli  commands
 
 Each rule is a function of a source tree that returns its complaints. It runs over the real tree, and over small wrong
@@ -58,10 +58,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 }
 MAY_IMPORT["matching"] = (*MAY_IMPORT["config"], "config", "counting")
 MAY_IMPORT["assembly"] = (*MAY_IMPORT["matching"], "rates", "matching")
+MAY_IMPORT["trained"] = (*MAY_IMPORT["config"], "config", "rates")
 MAY_IMPORT["run"] = (*MAY_IMPORT["assembly"], "folder", "together", "assembly")
 MAY_IMPORT["launch"] = (*MAY_IMPORT["run"], "run")
 MAY_IMPORT["tuning"] = (*MAY_IMPORT["launch"], "launch")
-MAY_IMPORT["cli"] = MAY_IMPORT["commands"] = (*MAY_IMPORT["tuning"], "tuning", "cli", "commands")
+MAY_IMPORT["cli"] = MAY_IMPORT["commands"] = (*MAY_IMPORT["tuning"], "tuning", "trained", "cli", "commands")
 MAY_IMPORT["__main__"] = ("cli",)
 
 # Package: the places that may import it. A name that ends in ".py" is one file, "training/?" any one file of that room.
@@ -76,7 +77,11 @@ CONFINED = {
 FOREIGN = ("torch", "keras", "tensorflow")  # grux reads and writes their arrays without them
 WITHOUT_JAX = ("batch", "errors", "arguments", "provenance", "nearest", "data", "results")
 NEEDS_JAX = ("jax", "jaxlib", "flax", "optax", "orbax", "chex", "grux.shapes", "grux.rates")
-LOOPS = {"scan": ("engine", "training"), "associative_scan": ("engine",), "fori_loop": ("engine", "training")}
+LOOPS = {
+    "scan": ("engine", "training", "models/sample.py"),
+    "associative_scan": ("engine",),
+    "fori_loop": ("engine", "training"),
+}
 LOOPS["while_loop"] = ("engine", "training", "models/decode.py")
 PICKLES = ("pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve")
 SAFE_YAML = re.compile(r"yaml\.(C?SafeLoader|safe_load(_all)?)")

@@ -25,6 +25,10 @@ class Bucket(ABC):
     """What `take` reads; put on the device once."""
     ids: np.ndarray
     """int32 [n]: the position of each example in the split's original order."""
+    in_order: bool = False
+    """Whether examples are read one after the other in streams, and never mixed."""
+    streams: int | None = None
+    """How many streams are read side by side where `in_order`; None: as many as a batch has rows."""
 
     @property
     def size(self) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grux.data.base import Dataset, Split
+from grux.data.base import Bucket, Dataset, Split
 from grux.data.permutation import permutation
 from grux.errors import DataError
 
@@ -40,19 +40,22 @@ def check_batch_size(dataset: Dataset, batch_size: int) -> None:
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
     """Optimiser steps that `epoch_plan` makes of one epoch."""
-    return sum(_batches(bucket.size, batch_size) for bucket in split.buckets)
+    return sum(_batches(bucket.size, width_of(bucket, batch_size)) for bucket in split.buckets)
 
 
 def epoch_plan(split: Split, *, batch_size: int, seeds: Sequence[int], epoch: int, steps_per_chunk: int) -> list[Chunk]:
     """Every example once per seed. K is the same for all chunks of a bucket and at most `steps_per_chunk`.
 
     With several buckets also at most MIXED_STEPS, so that the lengths mix and an epoch does not end on a long stretch
-    of one length.
+    of one length. Examples that are read in order come so, to every seed and in every epoch.
     """
     if len(split.buckets) > 1:
         steps_per_chunk = min(steps_per_chunk, MIXED_STEPS)
     chunks = []
     for number, bucket in enumerate(split.buckets):
+        if bucket.in_order:
+            grid = _streams(bucket, batch_size)
+            return _cut(np.stack([grid] * len(seeds)), number, steps_per_chunk)
         # Members of one program may share a seed, and then its order.
         orders = {seed: permutation(bucket.size, seed=seed, epoch=epoch, stream=f"bucket {number}") for seed in seeds}
         grids = {seed: _grid(order, batch_size) for seed, order in orders.items()}
@@ -65,9 +68,23 @@ def eval_plan(split: Split, batch_size: int, steps_per_chunk: int | None = None)
     """Every example once, in a fixed order; one chunk per bucket unless `steps_per_chunk` says less."""
     chunks = []
     for number, bucket in enumerate(split.buckets):
-        grid = _grid(np.arange(bucket.size, dtype=np.int32), batch_size)
+        in_turn = np.arange(bucket.size, dtype=np.int32)
+        grid = _streams(bucket, batch_size) if bucket.in_order else _grid(in_turn, batch_size)
         chunks += _cut(grid, number, steps_per_chunk or len(grid))
     return chunks
+
+
+def width_of(bucket: Bucket, batch_size: int) -> int:
+    """Rows of a batch of this bucket."""
+    return bucket.streams or batch_size
+
+
+def _streams(bucket: Bucket, batch_size: int) -> np.ndarray:
+    """int32 [batches, rows]: each row reads an equal stretch of the examples, in their order."""
+    rows = width_of(bucket, batch_size)
+    steps = _batches(bucket.size, rows)
+    grid = np.arange(rows, dtype=np.int32)[None, :] * steps + np.arange(steps, dtype=np.int32)[:, None]
+    return np.where(grid < bucket.size, grid, -1).astype(np.int32)
 
 
 def _batches(size: int, batch_size: int) -> int:

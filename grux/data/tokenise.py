@@ -1,4 +1,4 @@
-"""Text to token ids and back: words, characters, bytes, or byte-pair encoding.
+"""Text to token ids and back: words, what stands between blanks, characters, bytes, or byte-pair encoding.
 
 A vocabulary is learned from the training split only and saved with the run. The first ids are `SPECIAL_TOKENS` of
 `grux.batch`; `encode` adds none of them (an unknown token is UNKNOWN), `decode` stops at EOS and skips the others.
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from grux.batch import EOS, SPECIAL_TOKENS, UNKNOWN
 from grux.errors import DataError, UsageError
 
-Kind = Literal["words", "characters", "bytes", "bpe"]
+Kind = Literal["words", "blanks", "characters", "bytes", "bpe"]
 
 # An apostrophe stays with the letters before it: "l'" "homme", "it'" "s".
 WORD = re.compile(r"[^\W\d_]+['’](?=\w)|\w+|[^\w\s]")
@@ -56,6 +56,20 @@ class Tokenizer(ABC):
             if token == UNKNOWN or token >= len(SPECIAL_TOKENS):
                 kept.append(int(token))
         return self._join(kept)
+
+    def text(self, ids: Iterable[int]) -> str:
+        """Text that goes on beyond EOS, each of which is the end of a line."""
+        lines: list[list[int]] = [[]]
+        for token in ids:
+            if token == EOS:
+                lines.append([])
+            else:
+                lines[-1].append(token)
+        return "\n".join(self.decode(line) for line in lines)
+
+    def name(self, token: int) -> str:
+        """One token for a person to read."""
+        return SPECIAL_TOKENS[token] if token < len(SPECIAL_TOKENS) else self._join([token])
 
     def _prepare(self, text: str) -> str:
         return text.lower() if self.lower else text
@@ -122,6 +136,19 @@ class Characters(_Vocabulary):
         return "".join("�" if number == UNKNOWN else self.tokens[number] for number in ids)
 
 
+class Blanks(_Vocabulary):
+    """What stands between blanks, for texts that were cut into tokens before; a written <unk> is UNKNOWN."""
+
+    kind = "blanks"
+
+    @staticmethod
+    def split(text: str) -> list[str]:
+        return text.split()
+
+    def _join(self, ids: list[int]) -> str:
+        return " ".join(self.tokens[number] for number in ids)
+
+
 class Bytes(Tokenizer):
     """The 256 bytes of UTF-8: nothing to learn and nothing unknown."""
 
@@ -169,6 +196,25 @@ class BytePairs(Tokenizer):
         return self._processor.decode(ids)
 
 
+VOCABULARIES: dict[str, type[_Vocabulary]] = {family.kind: family for family in (Words, Blanks, Characters)}
+
+
+def read_tokenizer(file_name: str, content: bytes, *, lower: bool) -> Tokenizer:
+    """The inverse of `save`; `file_name` tells the kinds of file apart. Raises DataError for what is none.
+
+    `lower` is what the tokeniser was learned with: a file of byte pairs does not say it.
+    """
+    if file_name.endswith(BytePairs.file_name):
+        return BytePairs(content, lower=lower)
+    try:
+        saved = json.loads(content)
+        if saved["kind"] == "bytes":
+            return Bytes(lower=saved["lower"])
+        return VOCABULARIES[saved["kind"]](saved["tokens"][len(SPECIAL_TOKENS) :], lower=saved["lower"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{file_name} holds no vocabulary of this version ({error}); train the run again.") from error
+
+
 def learn_tokenizer(kind: Kind, texts: Iterable[str], *, size: int | None, min_count: int, lower: bool) -> Tokenizer:
     """A tokeniser from the training texts.
 
@@ -183,9 +229,10 @@ def learn_tokenizer(kind: Kind, texts: Iterable[str], *, size: int | None, min_c
         return Bytes(lower=lower)
     if kind == "bpe":
         return _learn_byte_pairs(texts, size=size, lower=lower)
-    family = Words if kind == "words" else Characters
+    family = VOCABULARIES[kind]
     counts = Counter(token for text in texts for token in family.split(text.lower() if lower else text))
-    ranked = sorted((-count, token) for token, count in counts.items() if count >= min_count)
+    kept = {token: count for token, count in counts.items() if count >= min_count and token not in SPECIAL_TOKENS}
+    ranked = sorted((-count, token) for token, count in kept.items())
     if not ranked:
         raise DataError(f"No token occurs min_count={min_count} times in the training text; lower min_count.")
     room = None if size is None else size - len(SPECIAL_TOKENS)

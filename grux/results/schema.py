@@ -91,6 +91,8 @@ RECORD = {
     "versions": _Optional({str: _Optional(str)}),
     "commit": _Optional(str),
     "diff": _Optional(str),
+    "info": _Optional({str: object}),
+    "weights": _Optional({"file": str, "sha256": str}),
     "sources": _Optional({str: str}),
     "data": _Optional({str: str}),
     "artifacts": _Optional({str: str}),

@@ -25,8 +25,8 @@ class Task(abc.ABC):
     name: ClassVar[str]
     """As in `Info.task`."""
     directions: ClassVar[dict[str, bool]]
-    """Every metric that `summarise` gives, and whether higher is better."""
-    primary: ClassVar[str]
+    """Every metric that `summarise` may give, and whether higher is better."""
+    primary: str
     """The metric that tables show; from `summarise` or, where `needs_decoding`, from `corpus_metrics`."""
     higher_is_better: ClassVar[bool]
     corpus_directions: ClassVar[dict[str, bool]] = {}

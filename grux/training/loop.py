@@ -138,6 +138,8 @@ class Loop:
                 epoch=at.epoch,
                 steps_per_chunk=pace.steps_per_dispatch,
             )
+            if (at.chunk, at.offset) == (0, 0):
+                state = self._programs.from_the_start(state)
             while active and at.chunk < len(chunks) and not self._over():
                 chunk = chunks[at.chunk]
                 until_eval = pace.eval_every - at.step % pace.eval_every

@@ -16,7 +16,7 @@ from flax import nnx
 
 from grux.batch import Batch
 from grux.data.base import Bucket, Split, take_rows
-from grux.data.batching import Chunk, eval_plan
+from grux.data.batching import Chunk, eval_plan, width_of
 from grux.rates import Rate
 from grux.tasks.base import Sums, Task
 from grux.training.seeds import SeedAxis
@@ -25,6 +25,7 @@ from grux.training.step import make_step, run_chunk
 
 LENGTH_FACTOR, LENGTH_EXTRA = 2, 10
 EVALUATION_CHUNK = 8  # batches per dispatch; few, since each evaluation uploads its batches
+CONTINUOUS_CHUNK = 64  # the same where a batch has few rows
 
 
 class Programs:
@@ -38,8 +39,11 @@ class Programs:
         axis: SeedAxis,
         accumulate: int = 1,
         values: Mapping[str, np.ndarray] | None = None,
+        streams: int | None = None,
     ):
-        """`values`: float32 [count] for each key in which members differ beside their seeds, made for `learner`.
+        """`streams`: rows of a batch where batches go on from one another, so that training carries a state along.
+
+        `values`: float32 [count] for each key in which members differ beside their seeds, made for `learner`.
 
         Without any, all numbers of the setting are part of the programs.
         """
@@ -52,6 +56,7 @@ class Programs:
         self._task = task
         self._axis = axis
         self._accumulate = accumulate
+        self._streams = streams
         self._values = axis.place(axis.filled(values), seeded=True) if values else {}
         self._compiled: dict[Any, Callable] = {}
         self.compile_seconds = 0.0
@@ -72,9 +77,10 @@ class Programs:
 
         def one(values, seed):
             learner = self._learner(values)
-            params = _parts(learner.build_model(nnx.Rngs(params=seed_key(seed, WEIGHTS))))[2]
+            graph, rates, params = _parts(learner.build_model(nnx.Rngs(params=seed_key(seed, WEIGHTS))))
             params = scaled_weights(params, learner.initial_scale)
-            return initial_state(seed, params, learner.optimizer, self._task.selection_higher_is_better)
+            carry = self._carry(nnx.merge(graph, rates, params), self._streams) if self._streams else ()
+            return initial_state(seed, params, learner.optimizer, self._task.selection_higher_is_better, carry)
 
         states = self._call(
             "initial",
@@ -90,7 +96,8 @@ class Programs:
 
         def one(values, rates, *args):
             optimizer = self._learner(values).optimizer
-            step = make_step(self.graph, self._task, optimizer, self._accumulate, rates, self._axis.divided)
+            parts = self.graph, self._task, optimizer, self._accumulate, rates, self._axis.divided
+            step = make_step(*parts, continuous=self._streams is not None)
             return run_chunk(step, bucket, index.shape[1])(*args)
 
         return self._call(
@@ -105,8 +112,25 @@ class Programs:
             donate=(2,),
         )
 
+    def from_the_start(self, state: TrainState) -> TrainState:
+        """The state with the carry of a model that has read nothing yet: a new epoch begins the text again."""
+        if self._streams is None:
+            return state
+
+        def one(rates, params):
+            return self._carry(nnx.merge(self.graph, rates, params), self._streams)
+
+        carry = self._call("carry", lambda: self._axis.over(one, (True, True)), self._rates, state.params)
+        return dataclasses.replace(state, carry=carry)
+
+    @staticmethod
+    def _carry(model: Any, rows: int | None) -> Any:
+        return model.initial_carry(rows)
+
     def evaluate(self, params: Any, split: Split, batch_size: int) -> list[dict[str, float]]:
         """Metrics of every real member over a whole split."""
+        if self._streams is not None:
+            return self._evaluate_in_order(params, split, batch_size)
 
         def one(rates, params, batches, steps):
             model = nnx.merge(self.graph, rates, params)
@@ -114,6 +138,35 @@ class Programs:
 
         over = functools.partial(self._axis.over, one, (True, True, False, False))
         totals = self._summed("evaluate", over, split, batch_size, self._rates, params)
+        return [self._task.summarise(_pick(totals, number)) for number in range(self._axis.count)]
+
+    def _evaluate_in_order(self, params: Any, split: Split, batch_size: int) -> list[dict[str, float]]:
+        """The same where batches go on from one another."""
+        (bucket,) = split.buckets
+        rows = width_of(bucket, batch_size)
+
+        def start(rates, params):
+            return self._carry(nnx.merge(self.graph, rates, params), rows)
+
+        def one(rates, params, carry, batches, steps):
+            model: Any = nnx.merge(self.graph, rates, params)
+
+            def metrics(batch, carry):
+                outputs, carry = model.run(batch.inputs, mask=batch.mask, carry=carry, key=None)
+                return self._task.metrics(outputs, batch), carry
+
+            return _totals_in_order(metrics, carry, batches, steps)
+
+        carry = self._call(("start", rows), lambda: self._axis.over(start, (True, True)), self._rates, params)
+        over = functools.partial(self._axis.over, one, (True, True, True, False, False))
+        totals = None
+        for batches, steps, _ in chunks_of(split, batch_size, CONTINUOUS_CHUNK):
+            key = ("evaluate", jax.tree.map(np.shape, batches))
+            placed = self._axis.place(batches, seeded=False), self._axis.place(np.int32(steps), seeded=False)
+            got, carry = self._call(key, over, self._rates, params, carry, *placed)
+            got = jax.tree.map(lambda x: np.asarray(x, np.float64), got)
+            totals = got if totals is None else jax.tree.map(np.add, totals, got)
+        assert totals is not None  # no split is empty
         return [self._task.summarise(_pick(totals, number)) for number in range(self._axis.count)]
 
     def has(self, method: str) -> bool:
@@ -232,10 +285,11 @@ def chunks_of(split: Split, batch_size: int, capacity: int = EVALUATION_CHUNK):
     """(batches [K, B, ...], steps, ids [K, B]) over a whole split; the same shapes for every split, so few programs."""
     for chunk in eval_plan(split, batch_size, capacity):
         bucket = split.buckets[chunk.bucket]
-        index = np.full((capacity, batch_size), -1, np.int32)
+        width = width_of(bucket, batch_size)
+        index = np.full((capacity, width), -1, np.int32)
         index[: len(chunk.index)] = chunk.index
         flat = take_rows(bucket, bucket.arrays, index.reshape(-1))
-        batches = Batch(*(x.reshape(capacity, batch_size, *x.shape[1:]) for x in flat))
+        batches = Batch(*(x.reshape(capacity, width, *x.shape[1:]) for x in flat))
         yield batches, chunk.steps, np.where(index >= 0, bucket.ids[index], -1)
 
 
@@ -255,6 +309,19 @@ def _totals(metrics: Callable[[Batch], Any], batches: Batch, steps: Any) -> Any:
         return jax.tree.map(jnp.add, totals, metrics(batch))
 
     return jax.lax.fori_loop(0, steps, body, zeros)
+
+
+def _totals_in_order(metrics: Callable[[Batch, Any], Any], carry: Any, batches: Batch, steps: Any) -> Any:
+    """(metric sums over the first `steps` of the batches [K, B, ...], the carry after them)."""
+    first = jax.tree.map(lambda x: x[0], batches)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(metrics, first, carry)[0])
+
+    def body(number, held):
+        totals, carry = held
+        found, carry = metrics(jax.tree.map(lambda x: x[number], batches), carry)
+        return jax.tree.map(jnp.add, totals, found), carry
+
+    return jax.lax.fori_loop(0, steps, body, (zeros, carry))
 
 
 def _pick(totals: Sums, seed: int) -> Sums:

@@ -1,5 +1,6 @@
 """What a finished run writes down about itself: the content of `result.json`."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -108,6 +109,7 @@ def make_record(
         "versions": provenance.versions(),
         "commit": commit,
         "diff": diff,
+        "info": dataclasses.asdict(dataset.info),
         "sources": provenance.sources(config),
         "data": dataset.files,
         "data_notes": list(dataset.notes),

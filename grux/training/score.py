@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from grux.batch import Info
 from grux.data.base import Dataset, Split
 from grux.errors import DataError, Interrupted
 from grux.tasks.base import Task
@@ -108,7 +109,7 @@ def _score(
         texts = (
             _decode(programs, state, dataset, task, name, split, batch_size, scored) if task.needs_decoding else None
         )
-        if first and name == "test" and dataset.info.window is None:  # a window of fixed length has no axis of lengths
+        if first and name == "test" and has_lengths(dataset.info):
             _score_lengths(programs, state, task, split, batch_size, texts, scored)
     if (
         first
@@ -117,6 +118,11 @@ def _score(
     ):
         scored.probes["gradient_by_lag"] = found
     return scored
+
+
+def has_lengths(info: Info) -> bool:
+    """Whether examples differ in length: windows of a series or of a text do not."""
+    return info.window is None and not info.continuous
 
 
 def _decode(

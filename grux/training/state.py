@@ -56,6 +56,8 @@ class TrainState:
     """int32 []; -1 before the first evaluation."""
     waited: Array
     """int32 []: evaluations since the best one."""
+    carry: Any = ()
+    """Where the model stands in its data, for data whose batches go on from one another."""
 
 
 def seed_key(seed: Array, stream: int) -> Key:
@@ -64,7 +66,11 @@ def seed_key(seed: Array, stream: int) -> Key:
 
 
 def initial_state(
-    seed: Array, params: Any, optimizer: optax.GradientTransformationExtraArgs, higher_is_better: bool
+    seed: Array,
+    params: Any,
+    optimizer: optax.GradientTransformationExtraArgs,
+    higher_is_better: bool,
+    carry: Any = (),
 ) -> TrainState:
     """The state before the first step."""
     return TrainState(
@@ -78,6 +84,7 @@ def initial_state(
         best_value=jnp.asarray(-jnp.inf if higher_is_better else jnp.inf, jnp.float32),
         best_step=jnp.full((), -1, jnp.int32),
         waited=jnp.zeros((), jnp.int32),
+        carry=carry,
     )
 
 

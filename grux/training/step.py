@@ -31,51 +31,60 @@ def make_step(
     accumulate: int = 1,
     rates: Any = None,
     divided: Callable[[Batch, int], Batch] = lambda batch, rows: batch,
+    continuous: bool = False,
 ) -> Step:
     """A step: mean loss over the batch, gradient, update.
 
     `rates`: the variables of the model that are not trained, where it has any. `divided` gives a batch whose axis
     `rows` is spread over devices (`SeedAxis.divided`).
 
+    With `continuous` the model goes on from the carry that the step before left, through which no gradient flows:
+    truncated back-propagation through time (Williams and Peng 1990).
+
     With `accumulate` = k the batch goes through the model in k parts; loss and gradient are summed over the parts and
     divided by the count last, so the step is the same as with the whole batch (but for its dropout masks).
     """
 
-    def total_loss(params: Any, batch: Batch, key: Array) -> tuple[Array, Array]:
-        model = nnx.merge(graph, params) if rates is None else nnx.merge(graph, rates, params)
-        return task.loss(model(batch, key=key), batch)
+    def total_loss(params: Any, batch: Batch, key: Array, carry: Any) -> tuple[Array, tuple[Array, Any]]:
+        model: Any = nnx.merge(graph, params) if rates is None else nnx.merge(graph, rates, params)
+        if continuous:
+            outputs, carry = model.run(batch.inputs, mask=batch.mask, carry=carry, key=key)
+        else:
+            outputs = model(batch, key=key)
+        total, count = task.loss(outputs, batch)
+        return total, (count, carry)
 
     part_gradient = jax.value_and_grad(total_loss, has_aux=True)
 
-    def gradient(params: Any, batch: Batch, key: Array) -> tuple[Array, Any]:
+    def gradient(params: Any, batch: Batch, key: Array, carry: Any) -> tuple[Array, Any, Any]:
         if accumulate == 1:
-            (total, count), grads = part_gradient(params, divided(batch, 0), key)
+            (total, (count, carry)), grads = part_gradient(params, divided(batch, 0), key, carry)
         else:
             parts = divided(jax.tree.map(lambda x: x.reshape(accumulate, -1, *x.shape[1:]), batch), 1)
 
             def add(sums, inputs):
                 number, part = inputs
-                (total, count), grads = part_gradient(params, part, jax.random.fold_in(key, number))
+                (total, (count, _)), grads = part_gradient(params, part, jax.random.fold_in(key, number), carry)
                 return jax.tree.map(jnp.add, sums, (total, count.astype(jnp.float32), grads)), None
 
             zeros = (jnp.zeros(()), jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
             (total, count, grads), _ = jax.lax.scan(add, zeros, (jnp.arange(accumulate), parts))
         count = jnp.maximum(count, 1).astype(jnp.float32)  # a batch of fillers: zero loss, zero gradient
-        return total / count, jax.tree.map(lambda g: g / count.astype(g.dtype), grads)
+        return total / count, jax.tree.map(lambda g: g / count.astype(g.dtype), grads), carry
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(seed_key(state.seed, DROPOUT), state.step)
-        loss, grads = gradient(state.params, batch, key)
+        loss, grads, carry = gradient(state.params, batch, key, state.carry)
         norm = optax.tree.norm(grads)
         finite = jnp.isfinite(loss) & jnp.isfinite(norm)
 
         def update(_):
             updates, opt_state = optimizer.update(grads, state.opt_state, state.params, value=loss)
-            return optax.apply_updates(state.params, updates), opt_state
+            return optax.apply_updates(state.params, updates), opt_state, carry
 
         # A step that is not finite is never taken: what a checkpoint holds is always finite.
-        params, opt_state = jax.lax.cond(
-            finite & state.active, update, lambda _: (state.params, state.opt_state), operand=None
+        params, opt_state, carry = jax.lax.cond(
+            finite & state.active, update, lambda _: (state.params, state.opt_state, state.carry), operand=None
         )
         state = dataclasses.replace(
             state,
@@ -84,6 +93,7 @@ def make_step(
             step=state.step + state.active.astype(jnp.int32),
             active=state.active & finite,
             diverged=state.diverged | (state.active & ~finite),
+            carry=carry,
         )
         return state, {"loss": loss, "grad_norm": norm}
 
