@@ -22,7 +22,8 @@ class Batch(NamedTuple):
     mask: Any
     """bool [B, T]: the real input steps; padding stands on the right."""
     targets: Any
-    """int32 [B] class, float32 [B, S, D] future values, or int32 [B, S] token ids that end with EOS."""
+    """int32 [B] class, float32 [B, S, D] future values, int32 [B, S] token ids that end with EOS, or, where each step
+    foretells the next one (S = T), float32 [B, T, D] frames."""
     target_mask: Any
     """bool [B] for classes, bool [B, S] otherwise: what counts in the loss and in the metrics."""
 
@@ -34,7 +35,7 @@ class Info:
     name: str
     """The data set, as on the command line: "sst2", "multi30k", ..."""
     task: str
-    """"classification", "forecasting", "translation" or "language_modelling"."""
+    """"classification", "forecasting", "translation", "language_modelling" or "polyphony"."""
     vocabulary: int | None = None
     """Size of the input vocabulary, special tokens included."""
     target_vocabulary: int | None = None
@@ -57,3 +58,7 @@ class Info:
     """Steps of one season, for the seasonal naive forecast and MASE."""
     mase_scale: tuple[float, ...] | None = None
     """Per channel: mean |x_t - x_(t-season)| over the training rows, standardised scale (Hyndman and Koehler 2006)."""
+    frequencies: tuple[float, ...] | None = None
+    """Per channel of 0 and 1: the probability of 1, counted on the training steps; never 0 or 1 (polyphony)."""
+    transitions: tuple[tuple[float, ...], ...] | None = None
+    """The same after a step with 0, and after a step with 1 (polyphony)."""

@@ -23,7 +23,7 @@ from grux.shapes import Array, Bool, Float, Int, Key
 
 
 class NextStep(nnx.Module):
-    """Token ids [B, T] in, float32 logits [B, T, V] out; or float features [B, T, D] in, float32 logits [B, T, D] out."""
+    """Token ids [B, T] or float features [B, T, D] in, float32 logits [B, T, V] out; V is D for features."""
 
     def __init__(
         self,
@@ -94,7 +94,8 @@ class NextStep(nnx.Module):
         y = drop(y, self.dropout, above)
         if self.head is not None:
             return self.head(y, dtype=jnp.float32), carry
-        return self.embedding.attend(y) + self.bias[...][None, None, :], carry
+        assert self.embedding is not None and self.bias is not None  # tied
+        return self.embedding.attend(y).astype(jnp.float32) + self.bias[...][None, None, :], carry
 
     def initial_carry(self, batch_size: int) -> tuple:
         """What the layers know before the first step."""
