@@ -1,8 +1,8 @@
 """Exchange rate: daily rates of eight currencies against the US dollar, 1990 to 2016 (Lai et al. 2018, LSTNet, SIGIR).
 
-7,588 rows without dates. Protocol of the LTSF literature since Wu et al. 2021 (Autoformer): 70, 10 and 20 % of the rows in
-the order of time; stride 1; no batch is dropped; look-back 96. The season is one row: rates know no other, so the seasonal
-naive forecast is the last value, which is hard to beat here.
+7,588 rows without dates. Protocol of the LTSF literature since Wu et al. 2021 (Autoformer): 70, 10 and 20 % of the rows
+in the order of time; stride 1; no batch is dropped; look-back 96. The season is one row: rates know no other, so the
+seasonal naive forecast is the last value, which is hard to beat here.
 """
 
 import math

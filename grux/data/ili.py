@@ -1,7 +1,7 @@
 """ILI: weekly share of patients with influenza-like illness in the United States, 2002 to 2020 (CDC).
 
-966 weeks, 7 channels, as the LTSF literature uses them since Wu et al. 2021 (Autoformer, NeurIPS). Its protocol: 70, 10
-and 20 % of the rows in the order of time; stride 1; no batch is dropped; look-back 36, horizons 24, 36, 48 and 60 weeks.
+966 weeks, 7 channels, as the LTSF literature uses them since Wu et al. 2021 (Autoformer, NeurIPS). Its protocol: 70,
+10 and 20 % of the rows in the order of time; stride 1; no batch is dropped; look-back 36, horizons 24 to 60 weeks.
 """
 
 from typing import Literal

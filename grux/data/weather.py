@@ -1,8 +1,8 @@
 """Weather: 21 readings every 10 minutes of 2020 at the Max Planck Institute for Biogeochemistry in Jena.
 
-52,696 rows, the copy that the LTSF literature uses since Wu et al. 2021 (Autoformer, NeurIPS), with its faults: one stamp
-stands twice, nine rows are missing, and 81 readings are -9999, the mark of a sensor that failed. Protocol of that literature:
-70, 10 and 20 % of the rows in the order of time; stride 1; no batch is dropped; look-back 96.
+52,696 rows, the copy that the LTSF literature uses since Wu et al. 2021 (Autoformer, NeurIPS), with its faults: one
+stamp stands twice, nine rows are missing, and 81 readings are -9999, the mark of a sensor that failed. Protocol of that
+literature: 70, 10 and 20 % of the rows in the order of time; stride 1; no batch is dropped; look-back 96.
 """
 
 from typing import Literal

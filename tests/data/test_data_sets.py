@@ -132,7 +132,7 @@ def test_ltsf_protocol(load, name):
     assert sizes == {"train": train - 59, "validation": validation - 23, "test": test - 23}
     assert (dataset.info.features, dataset.info.season) == (channels, season)
     assert load(name, channels="univariate").info.features == 1
-    series = dataset.splits["train"].buckets[0].arrays["series"]
+    series = dataset.splits["train"].buckets[0].arrays["series"].astype(float)
     np.testing.assert_allclose(series.mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(series.std(0), 1, atol=1e-4)
 
