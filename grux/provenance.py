@@ -64,6 +64,14 @@ def sources(config: object) -> dict[str, str]:
     return found
 
 
+def changed_files(record: dict[str, Any]) -> list[str]:
+    """The files of one's own that a finished run was trained on and whose content is not what it was."""
+    before, data = record.get("data") or {}, record["config"].get("data") or {}
+    given = [Path(data[key]).expanduser() for key in ("path", "validation", "test") if isinstance(data.get(key), str)]
+    there = [path for path in given if before and path.is_file()]
+    return [str(path) for path in there if hashlib.sha256(path.read_bytes()).hexdigest() not in before.values()]
+
+
 def changed_sources(record: dict[str, Any]) -> list[str]:
     """The parts of a finished run whose files are not what they were when it was trained."""
     before = record.get("sources") or {}

@@ -50,7 +50,8 @@ def _list() -> int:
     width = max(map(len, entries), default=0)
     for name, entry in entries.items():
         present = [file["state"] == "present" for file in status(name)]
-        here = "made, not fetched" if not present else "here" if all(present) else f"{sum(present)}/{len(present)} here"
+        made = "your file" if entry.own else "made, not fetched"
+        here = made if not present else "here" if all(present) else f"{sum(present)}/{len(present)} here"
         size = f"{entry.bytes / 1e6:.1f} MB" if entry.bytes else ""
         print(f"{name:{width}}  {entry.card.task:15} {size:>9}  {here:18} {entry.card.summary}")
     return 0

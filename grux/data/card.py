@@ -11,5 +11,5 @@ class Card:
     summary: str
     """One sentence: what it is and where it is from."""
     sizes: dict[str, int]
-    """Examples of each split at the default settings."""
+    """Examples of each split at the default settings; none where the file is the user's own."""
     licence: str

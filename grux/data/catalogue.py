@@ -19,6 +19,11 @@ class Entry:
     files: tuple[RawFile, ...]
 
     @property
+    def own(self) -> bool:
+        """Whether it reads a file of the user's own."""
+        return not self.card.sizes
+
+    @property
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
 

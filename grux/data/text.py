@@ -20,16 +20,21 @@ Labelled = tuple[str, int]
 Pair = tuple[str, str]
 
 
-def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """The text of a file (of its content, if it is named *.gz), decoded strictly, without a byte order mark."""
+REMEDY = "convert the file, or read it with another encoding"
+
+
+def read_text(path: Path, encoding: str = "utf-8", *, remedy: str = REMEDY) -> str:
+    """The text of a file (of its content, if it is named *.gz), decoded strictly, without a byte order mark.
+
+    `remedy`: what to do where the bytes are of another encoding, for the error.
+    """
     content = decompress(path) if path.suffix == ".gz" else path.read_bytes()
     try:
         return content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{path}, line {line}: byte {error.start} (0x{content[error.start]:02x}) is not {encoding}; "
-            "convert the file, or read it with another encoding."
+            f"{path}, line {line}: byte {error.start} (0x{content[error.start]:02x}) is not {encoding}; {remedy}."
         ) from None
 
 
@@ -40,13 +45,23 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
 
 def read_table(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, list[str]]]:
     """The rows of a CSV file with the line each ends on; raises `DataError` for a row that cannot be read."""
+    yield from cut_table(read_text(path, encoding), path)
+
+
+def cut_table(text: str, path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """The rows of a text with the line each ends on; `path` is where it stands, for the error."""
     # Only line feeds end a row outside quotes: `splitlines` would also cut at characters such as U+0085.
-    rows = csv.reader(io.StringIO(read_text(path, encoding), newline=""), strict=True)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for row in rows:
             yield rows.line_num, row
     except csv.Error as error:
         raise DataError(f"{path}, line {rows.line_num}: {error}; repair the row.") from None
+
+
+def plain(text: str) -> str:
+    """The text without case and superfluous white space: what must be equal for texts to count as the same."""
+    return " ".join(text.casefold().split())
 
 
 def hash_splits(keys: Sequence[str], *, validation: float, test: float) -> dict[str, list[int]]:
@@ -56,8 +71,7 @@ def hash_splits(keys: Sequence[str], *, validation: float, test: float) -> dict[
     """
     splits: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for position, key in enumerate(keys):
-        plain = " ".join(key.casefold().split()).encode()
-        share = int.from_bytes(hashlib.blake2b(plain, digest_size=8).digest(), "big") / 2**64
+        share = int.from_bytes(hashlib.blake2b(plain(key).encode(), digest_size=8).digest(), "big") / 2**64
         name = "test" if share < test else "validation" if share < test + validation else "train"
         splits[name].append(position)
     return splits
@@ -83,16 +97,19 @@ def classification_dataset(
     lower: bool,
     max_length: int | None,
     buckets: int,
+    notes: tuple[str, ...] = (),
 ) -> Dataset:
     """Texts with a class, padded to `buckets` shapes. Training texts are cut to `max_length` tokens, others never."""
     texts = [text for text, _ in splits["train"]]
     tokenizer = learn_tokenizer(tokens, texts, size=vocabulary_size, min_count=min_count, lower=lower)
     coded = {key: [tokenizer.encode(text) for text, _ in rows] for key, rows in splits.items()}
-    notes = ()
     if max_length is not None:
         long = sum(len(sequence) > max_length for sequence in coded["train"])
         coded["train"] = [sequence[:max_length] for sequence in coded["train"]]
-        notes = (f"{long} of {len(texts)} training texts were cut to {max_length} tokens.",)
+        notes = (
+            *notes,
+            f"{long} of {len(texts)} training texts were cut to {max_length} tokens.",
+        )
     _check_not_empty(coded, f"{name}: text")
     lengths = {key: np.array([len(sequence) for sequence in sequences]) for key, sequences in coded.items()}
     shapes = _shapes(lengths, buckets)
@@ -120,6 +137,7 @@ def translation_dataset(
     joint: bool,
     max_length: int | None,
     buckets: int,
+    notes: tuple[str, ...] = (),
 ) -> Dataset:
     """Pairs of source and target, both ended by EOS. `joint`: one vocabulary for both languages.
 
@@ -138,7 +156,7 @@ def translation_dataset(
             f"source.{source_tokenizer.file_name}": source_tokenizer.save(),
             f"target.{target_tokenizer.file_name}": target_tokenizer.save(),
         }
-    kept, notes = dict(splits), ()
+    kept = dict(splits)
     coded = {key: _encode(rows, source_tokenizer, target_tokenizer) for key, rows in splits.items()}
     longest_target = max((len(target) for _, target in coded["train"]), default=0)
     if max_length is not None:
@@ -146,6 +164,7 @@ def translation_dataset(
         kept["train"] = list(compress(splits["train"], fits))
         coded["train"] = list(compress(coded["train"], fits))
         notes = (
+            *notes,
             f"{len(fits) - sum(fits)} of {len(fits)} training pairs with more than {max_length} tokens on a side were "
             "left out.",
         )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from grux.provenance import changed_sources
+from grux.provenance import changed_files, changed_sources
 from grux.results.record import read_run
 from grux.results.statistics import summarise
 from grux.results.units import Unit, decimals_for, direction
@@ -24,8 +24,9 @@ def closing_line(title: str, record: dict[str, Any], folder: Path) -> str:
 
 
 def done_line(folder: Path) -> str:
-    """ "done already: FOLDER", and which parts have been edited since."""
-    changed = changed_sources(read_run(folder).record or {"config": {}})
+    """ "done already: FOLDER", and which parts and which files of data have been edited since."""
+    record = read_run(folder).record or {"config": {}}
+    changed = changed_sources(record) + changed_files(record)
     edited = f"; edited since: {', '.join(changed)} (force=true runs it again)" if changed else ""
     return f"done already: {folder}{edited}"
 
