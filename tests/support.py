@@ -15,9 +15,18 @@ ROOT = Path(__file__).resolve().parent.parent
 ARCHS = sorted(path.stem for path in (ROOT / "configs" / "arch").glob("*.yaml"))
 
 
+def arch_node(name: str) -> dict:
+    """`configs/arch/<name>.yaml`."""
+    return yaml.safe_load((ROOT / "configs" / "arch" / f"{name}.yaml").read_text())
+
+
+CELLS = [name for name in ARCHS if "cell" in arch_node(name)]
+"""Those that are one cell, which the engine runs; the others are layers of their own."""
+
+
 def arch(name: str):
     """The layer constructor of `configs/arch/<name>.yaml`."""
-    return build(yaml.safe_load((ROOT / "configs" / "arch" / f"{name}.yaml").read_text()))
+    return build(arch_node(name))
 
 
 def layer(name: str, in_features: int = 5, features: int = 7, seed: int = 0):

@@ -5,6 +5,9 @@ two of cuDNN and PyTorch (one on the input side, one on the recurrent side, whic
 counts the biases that its paper would have, whatever the cell trains: grux keeps one, and a second one only where it
 cannot be folded into the first.
 
+Layers that read a window of the past (attention, convolution) stand where recurrent ones do, and count among them with
+all that they train: no paper counts their biases in two ways.
+
 The numbers that each rule was checked against stand in `tests/counting/test_count_parameters.py`.
 """
 
@@ -18,6 +21,7 @@ from flax import nnx
 
 from grux.cells.base import Cell
 from grux.layers.recurrent import Recurrent
+from grux.layers.windowed import Windowed
 
 Path = tuple[Hashable, ...]
 
@@ -79,8 +83,12 @@ def numbers(array: Any) -> int:
     return math.prod(array.shape) * (2 if jnp.issubdtype(array.dtype, jnp.complexfloating) else 1)
 
 
-def recurrent_layers(model: nnx.Module) -> list[tuple[Path, Recurrent | Cell]]:
-    """Every recurrent layer and its path, shared ones once; cells that stand alone too, but no cell inside another."""
-    found = [(path, module) for path, module in nnx.iter_modules(model) if isinstance(module, Recurrent | Cell)]
+def recurrent_layers(model: nnx.Module) -> list[tuple[Path, Recurrent | Windowed | Cell]]:
+    """Every layer with a carry of its own and its path, shared ones once; cells that stand alone too.
+
+    None that is inside another one, as a cell in its layer or the attention in a Transformer.
+    """
+    kinds = Recurrent | Windowed | Cell
+    found = [(path, module) for path, module in nnx.iter_modules(model) if isinstance(module, kinds)]
     paths = {path for path, _ in found}
     return [(path, module) for path, module in found if not any(path[:k] in paths for k in range(len(path)))]

@@ -95,14 +95,18 @@ def run(
     return jnp.swapaxes(y, 0, 1).astype(x.dtype), carry
 
 
-def check(cell: Cell, x: Any, mask: Any, carry: Any) -> None:
-    """UsageError for arrays that are no input of the cell; nothing behind this door looks again."""
-    if x.ndim != 3 or x.shape[2] != cell.in_features:
+def check(part: Any, x: Any, mask: Any, carry: Any) -> None:
+    """UsageError for arrays that are no input of a cell, or of a layer whose carry is a tuple of arrays.
+
+    Nothing behind this door looks again.
+    """
+    kind = "cell" if isinstance(part, Cell) else "layer"
+    if x.ndim != 3 or x.shape[2] != part.in_features:
         raise UsageError(
-            f"x has the shape {list(x.shape)} and the cell takes [batch, time, {cell.in_features}]; give it that."
+            f"x has the shape {list(x.shape)} and the {kind} takes [batch, time, {part.in_features}]; give it that."
         )
     if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise UsageError(f"x is of type {x.dtype} and cells take floats; convert it, or look it up in an embedding.")
+        raise UsageError(f"x is of type {x.dtype} and {kind}s take floats; convert it, or look it up in an embedding.")
     if mask is not None and (mask.shape != x.shape[:2] or mask.dtype != jnp.bool_):
         raise UsageError(
             f"the mask is {mask.dtype} of shape {list(mask.shape)} and bool of shape {list(x.shape[:2])} is needed, "
@@ -110,7 +114,7 @@ def check(cell: Cell, x: Any, mask: Any, carry: Any) -> None:
         )
     if carry is None:
         return
-    shapes = [list(c.shape) for c in jax.eval_shape(lambda: cell.initial_carry(x.shape[0]))]
+    shapes = [list(c.shape) for c in jax.eval_shape(lambda: part.initial_carry(x.shape[0]))]
     given = [list(jnp.shape(c)) for c in carry]
     if given != shapes:
         raise UsageError(

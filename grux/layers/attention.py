@@ -115,8 +115,8 @@ def read(
     return jnp.einsum("bst,btm->bsm", weights.astype(memory.dtype), memory), weights
 
 
-def masked_softmax(scores: Float[Array, "B S T"], mask: Bool[Array, "B 1 T"]) -> Float[Array, "B S T"]:
-    """Softmax over T where the mask is true and zero elsewhere; all zero, with zero gradient, where nothing is."""
+def masked_softmax(scores: Float[Array, "... T"], mask: Bool[Array, "... T"]) -> Float[Array, "... T"]:
+    """Softmax over T where the mask, of as many axes, is true and zero elsewhere; all zero, with zero gradient, where nothing is."""
     floor = jnp.finfo(scores.dtype).min
     top = jax.lax.stop_gradient(jnp.where(mask, scores, floor).max(-1, keepdims=True))
     # The mask comes before exp: an overflow on padding would turn the gradient into NaN.

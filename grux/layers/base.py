@@ -1,7 +1,7 @@
 """What a layer is: (x, mask, carry) -> (y, carry). One step with T = 1 is how decoding goes on.
 
-Recurrent layers are the first; anything causal with a state (attention with a cache, dilated convolution) can follow,
-and neither models nor decoding ask which one they hold.
+Recurrent layers carry a state, `windowed` ones (attention, dilated convolution) the last steps; neither models nor
+decoding ask which one they hold.
 """
 
 import abc
@@ -32,5 +32,5 @@ class Layer(nnx.Module):
 
     @abc.abstractmethod
     def initial_carry(self, batch_size: int) -> Any:
-        """The carry before the first step: a tree of arrays [B, H]."""
+        """The carry before the first step: a tree of arrays [B, ...], [B, H] where it is a state."""
         raise NotImplementedError

@@ -89,7 +89,7 @@ class Bidirectional(Layer):
         carry=None,
         key: Key | None = None,
     ):
-        forward, backward = self.initial_carry(x.shape[0]) if carry is None else carry
+        forward, backward = (None, None) if carry is None else carry
         left, forward = self.forward(x, mask=mask, carry=forward, key=fold(key, 0))
         right, backward = self.backward(x, mask=mask, carry=backward, key=fold(key, 1))
         return jnp.concatenate([left, right], axis=-1), (forward, backward)

@@ -55,7 +55,7 @@ class Stack(Layer):
         carry=None,
         key: Key | None = None,
     ):
-        carry = self.initial_carry(x.shape[0]) if carry is None else carry
+        carry = [None] * len(self.layers) if carry is None else carry
         carries = []
         for level, (layer, before) in enumerate(zip(self.layers, carry, strict=True)):
             if level > 0:

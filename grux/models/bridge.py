@@ -1,9 +1,12 @@
-"""From the final carry of an encoder to the first carry of a decoder, for any cell and any depth.
+"""From the final carry of an encoder to the first carry of a decoder, for any layer and any depth.
 
     d_lk = tanh(W_lk [forward_lk; backward_lk] + b_lk)     layer l, carry array k; no backward in a one-way encoder
 
 Bahdanau et al. 2015 (arXiv 1409.0473, appendix A.2.2) take the backward state alone; both directions together lose
 nothing and are as wide as a one-way state.
+
+What is mapped are states, arrays [B, H]. A window of last steps (attention, convolution) is none: the decoder's starts
+empty, and the source is known to it by attention alone.
 """
 
 from typing import Any
@@ -12,50 +15,44 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from grux.errors import UsageError
 from grux.layers.linear import Linear
 from grux.layers.stack import Stack
 from grux.shapes import Array, Float
 
 
 class Bridge(nnx.Module):
-    """One `Linear` for each carry array of each decoder layer.
-
-    Works for carries that are trees of arrays [B, features]. Raises UsageError for others.
-    """
+    """One `Linear` for each state of each decoder layer. Works for carries that are trees of arrays [B, ...]."""
 
     def __init__(self, *, encoder: Stack, decoder: Stack, rngs: nnx.Rngs):
-        before = [_joined(carry, len(jax.tree.leaves(after))) for carry, after in _pairs(encoder, decoder)]
-        after = [jax.tree.leaves(carry) for carry in decoder.initial_carry(1)]
-        if any(array.ndim != 2 for arrays in (*before, *after) for array in arrays):
-            raise UsageError(
-                "model=encoder_decoder hands the carry of its encoder to its decoder, which needs carries of shape "
-                "[batch, features]; the arch that was chosen has others, so choose another arch."
-            )
+        starts = [jax.tree.leaves(carry) for carry in decoder.initial_carry(1)]
+        finals = [
+            _joined(carry, len(start)) for carry, start in zip(encoder.initial_carry(1), starts, strict=True)
+        ]
         self.maps = nnx.List(
             nnx.List(
-                Linear(in_features=source.shape[1], features=target.shape[1], rngs=rngs)
-                for source, target in zip(sources, targets, strict=True)
+                Linear(in_features=final.shape[1], features=start.shape[1], rngs=rngs) if start.ndim == 2 else None
+                for final, start in zip(*layer, strict=True)
             )
-            for sources, targets in zip(before, after, strict=True)
+            for layer in zip(finals, starts, strict=True)
         )
-        self.structures = tuple(jax.tree.structure(carry) for carry in decoder.initial_carry(1))
+        self.whole = all(start.ndim == 2 for layer in starts for start in layer)
+        """Whether all of the decoder's carry comes from the encoder."""
 
-    def __call__(self, carry: Any) -> Any:
-        """The decoder's first carry, in the type of the encoder's last."""
+    def __call__(self, carry: Any, start: Any) -> Any:
+        """The decoder's first carry, in the type of the encoder's last; what is no state is that of `start`, its own."""
         layers = []
-        for maps, structure, final in zip(self.maps, self.structures, carry, strict=True):
-            arrays = [jnp.tanh(m(x)) for m, x in zip(maps, _joined(final, len(maps)), strict=True)]
+        for maps, final, own in zip(self.maps, carry, start, strict=True):
+            leaves, structure = jax.tree.flatten(own)
+            finals = _joined(final, len(leaves))
+            arrays = [
+                leaf if m is None else jnp.tanh(m(x)) for m, x, leaf in zip(maps, finals, leaves, strict=True)
+            ]
             layers.append(jax.tree.unflatten(structure, arrays))
         return tuple(layers)
 
     def summary(self, carry: Any) -> Float[Array, "B M"]:
         """The final state of the top encoder layer: what its cells show, both directions side by side."""
         return _joined(carry[-1], len(self.maps[-1]))[0]
-
-
-def _pairs(encoder: Stack, decoder: Stack):
-    return zip(encoder.initial_carry(1), decoder.initial_carry(1), strict=True)
 
 
 def _joined(carry: Any, arrays: int) -> list[Array]:

@@ -11,6 +11,8 @@
     luong        embedding_i             general attention by the output of the step (Luong et al., 1508.04025)
     luong_dot    embedding_i             the same with dot scores
 
+Layers without a state (a Transformer) know the source by attention alone, so they take the last two.
+
 Choices: one way to the logits for all four, equation 5 of Luong et al., so that they differ in their attention alone;
 Bahdanau et al. used a maxout layer instead. Luong et al. also feed h_(i-1) back into step i; without that the decoder
 runs over the whole target in one call of the engine, and attention, h and logits are each one product over all steps.
@@ -116,6 +118,11 @@ class EncoderDecoder(nnx.Module):
         early = attention in ("none", "bahdanau")
         self.decoder = stack(embedding + width if early else embedding, bidirectional=False)
         self.bridge = Bridge(encoder=self.encoder, decoder=self.decoder, rngs=rngs)
+        if early and not self.bridge.whole:
+            raise UsageError(
+                f"model.attention={attention} reads the state of a recurrent layer, and the arch that was chosen has a "
+                "window of last steps; choose model.attention=luong or luong_dot, or a recurrent arch."
+            )
         self.attention = _attention(attention, self.decoder.out_features, width, rngs)
         self.combine = Linear(in_features=self.decoder.out_features + width, features=features, rngs=rngs)
         self.output = None if tied else Linear(in_features=features, features=info.target_vocabulary, rngs=rngs)
@@ -153,7 +160,7 @@ class EncoderDecoder(nnx.Module):
             memory = keys = self.bridge.summary(final)[:, None].astype(self.dtype)
         else:
             keys = self.attention.keys(memory)
-        return Encoded(memory, keys, mask), self.bridge(final)
+        return Encoded(memory, keys, mask), self.bridge(final, self.decoder.initial_carry(len(source)))
 
     def advance(
         self, encoded: Encoded, carry: Any, before: Int[Array, "B S"], *, key: Key | None = None

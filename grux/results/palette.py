@@ -23,7 +23,7 @@ DOTS: Dash = (0, (5, 1.5, 1, 1.5, 1, 1.5))
 MARKERS: dict[Dash, str] = {"-": "o", "--": "s", "-.": "^", ":": "D", LONG: "v", DOTS: "P"}
 DASHES = tuple(MARKERS)
 
-# Every arch of configs/arch. Cells that are compared with each other differ in colour as far as colours reach: a
+# Every arch of configs/arch. Archs that are compared with each other differ in colour as far as colours reach: a
 # variant never has the colour of its own cell, and the colours of the three met most often are left to variants.
 # Solid lines of the other colours are free, for figures of widths, optimizers and the like.
 FIXED: dict[str, Style] = {
@@ -56,6 +56,9 @@ FIXED: dict[str, Style] = {
     "lstm_peephole": (GREEN, LONG),
     "lstm_layernorm_zoneout": (BLUE, DOTS),
     "lstm_recurrent_dropout": (GREEN, DOTS),
+    "transformer": (BLACK, LONG),
+    "tcn": (ORANGE, LONG),
+    "gru_attention": (SKY, LONG),
 }
 _FREE = [style for dash in DASHES for colour in COLOURS if (style := (colour, dash)) not in FIXED.values()]
 

@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import yaml
 from flax import nnx
-from support import ARCHS, ROOT, arch, evaluate, formula
+from support import CELLS, ROOT, arch, arch_node, evaluate, formula
 
 from grux.cells.gru import GRUCell
 from grux.cells.initializers import kernels
@@ -18,7 +17,7 @@ from grux.cells.lstm import LSTMCell
 
 
 def cell_node(name: str) -> dict:
-    return yaml.safe_load((ROOT / "configs" / "arch" / f"{name}.yaml").read_text())["cell"]
+    return arch_node(name)["cell"]
 
 
 def cell_module(name: str):
@@ -38,7 +37,7 @@ def count_by_formula(node: dict, **names: int) -> int:
     return evaluate(formula(docstring(node)), **names, **inner)
 
 
-@pytest.mark.parametrize("name", ARCHS)
+@pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize(("in_features", "features"), [(5, 7), (1, 4), (8, 2)])
 def test_parameter_count_is_the_formula_in_the_docstring(name, in_features, features):
     layer = nnx.eval_shape(lambda: arch(name)(in_features=in_features, features=features, rngs=nnx.Rngs(0)))
@@ -48,7 +47,7 @@ def test_parameter_count_is_the_formula_in_the_docstring(name, in_features, feat
     assert count == count_by_formula(cell_node(name), **names)
 
 
-@pytest.mark.parametrize("name", ARCHS)
+@pytest.mark.parametrize("name", CELLS)
 def test_file_opens_with_equations_and_a_paper(name):
     text = cell_module(name).__doc__
     assert re.search(r"\(.*(19|20)\d\d", text), "no paper with its year"
@@ -56,13 +55,13 @@ def test_file_opens_with_equations_and_a_paper(name):
 
 
 def test_every_cell_file_has_a_yaml():
-    used = {cell_module(name).__name__ for name in ARCHS}
+    used = {cell_module(name).__name__ for name in CELLS}
     helpers = {"__init__", "base", "initializers", "wrappers"}
     files = {f"grux.cells.{p.stem}" for p in (ROOT / "grux" / "cells").glob("*.py") if p.stem not in helpers}
     assert files <= used
 
 
-@pytest.mark.parametrize("name", ARCHS)
+@pytest.mark.parametrize("name", CELLS)
 def test_default_start_is_orthogonal_and_glorot(name):
     cell = arch(name)(in_features=6, features=9, rngs=nnx.Rngs(3)).cell
     while hasattr(cell, "cell"):

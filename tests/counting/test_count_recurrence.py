@@ -4,13 +4,16 @@ import jax
 import jax.numpy as jnp
 import pytest
 from flax import nnx
-from support import ARCHS, arch
+from support import ARCHS, CELLS, arch
 
 from grux.cells.base import Cell
 from grux.cells.gru import GRUCell
+from grux.counting.parameters import recurrent_layers
 from grux.counting.recurrence import count_layers, run_flops, state_size
 from grux.engine.run import run
+from grux.layers.recurrent import Recurrent
 from grux.layers.stack import Stack
+from grux.layers.windowed import Windowed
 from grux.training.flops import count_flops
 
 
@@ -24,7 +27,7 @@ def shape(*dims: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(dims, jnp.float32)
 
 
-@pytest.mark.parametrize("name", ARCHS)
+@pytest.mark.parametrize("name", CELLS)
 def test_the_closed_form_is_the_count_of_the_program(name: str):
     """Forward; with the gradients of the parameters; with those of the input too: a loop counts T times."""
     rows, steps, wide, hidden = 3, 4, 5, 7
@@ -39,6 +42,44 @@ def test_the_closed_form_is_the_count_of_the_program(name: str):
     assert count_flops(jax.grad(total), params, x) == to_parameters
     both = count_flops(jax.grad(total, argnums=(0, 1)), params, x)
     assert both == rows * run_flops(cell, steps, backward=True) == 3 * rows * run_flops(cell, steps)
+
+
+@pytest.mark.parametrize("width", [5, 7])
+@pytest.mark.parametrize("name", [name for name in ARCHS if name not in CELLS])
+def test_a_step_of_any_layer_is_the_count_of_the_program(name: str, width: int):
+    """One step from a carry, where the input is as wide as the layer and where it is not."""
+    rows, layer = 3, nnx.eval_shape(lambda: arch(name)(in_features=width, features=7, rngs=nnx.Rngs(0)))
+    for _, module in nnx.iter_modules(layer):
+        if isinstance(module, Recurrent):
+            module.strategy = "sequential"
+    graph, params = nnx.split(layer)
+    carry = jax.eval_shape(lambda params: nnx.merge(graph, params).initial_carry(rows), params)
+
+    def total(params, x):
+        return nnx.merge(graph, params)(x, carry=zeros(carry))[0].sum()
+
+    x, layers = shape(rows, 1, width), count_layers(layer)
+    assert count_flops(total, params, x) == rows * sum(layer.step_flops for layer in layers)
+    both = count_flops(jax.grad(total, argnums=(0, 1)), params, x)
+    assert both == rows * sum(layer.training_step_flops for layer in layers)
+    assert sum(layer.state for layer in layers) * rows == sum(c.size for c in jax.tree.leaves(carry))
+    lowest = recurrent_layers(layer)[0][1]
+    if isinstance(lowest, Windowed):
+        assert both - count_flops(jax.grad(total), params, x) == rows * lowest.step_flops()[0]
+
+
+def zeros(shapes):
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+
+def test_a_run_of_convolutions_is_so_many_steps_and_attention_pairs_all_steps():
+    tcn, attention = (arch(name)(in_features=7, features=7, rngs=nnx.Rngs(0)) for name in ("tcn", "transformer"))
+    x = shape(3, 11, 7)
+    assert count_flops(lambda x: tcn(x)[0], x) == 3 * run_flops(tcn, 11)
+    inner, width = 8, 7  # four heads of two
+    assert count_flops(lambda x: attention(x)[0], x) == 3 * (
+        11 * (4 * 2 * width * inner + 2 * 2 * width * 4 * width) + 2 * 2 * inner * 11 * 11
+    )
 
 
 @pytest.mark.parametrize(("name", "gates"), [("gru", 3), ("lstm", 4), ("elman", 1), ("gru_reset_before", 3)])
@@ -69,7 +110,7 @@ def xla_flops(name: str, rows: int, in_features: int, features: int, *, backward
 
 
 # A layer norm has work that does not grow with the width.
-@pytest.mark.parametrize("name", [name for name in ARCHS if "layernorm" not in name])
+@pytest.mark.parametrize("name", [name for name in CELLS if "layernorm" not in name])
 def test_xla_counts_the_same_products_forward(name: str):
     """Products grow with the square of the widths, elementwise work as the widths do: f(2n) - 2 f(n) is free of it."""
     rows, wide, hidden = 4, 16, 8

@@ -6,7 +6,7 @@ import sys
 import jax.numpy as jnp
 import pytest
 from flax import nnx
-from support import ARCHS, arch
+from support import CELLS, arch
 
 from grux.engine.run import check, run
 from grux.errors import UsageError
@@ -46,7 +46,7 @@ def test_arrays_that_do_not_fit_are_refused(case):
         check(cell_of(), x, mask, carry)
 
 
-@pytest.mark.parametrize("name", ARCHS)
+@pytest.mark.parametrize("name", CELLS)
 def test_what_fits_is_taken(name):
     cell = cell_of(name)
     check(cell, X, jnp.ones((2, 3), bool), cell.initial_carry(2))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from support import ARCHS, arch, randomise
+from support import CELLS, arch, randomise
 
 from grux.cells.base import LinearCell
 from grux.cells.lru import LRUCell
@@ -18,7 +18,7 @@ from grux.errors import UsageError
 
 B, T, D, H = 3, 11, 4, 5
 SIZES = {"in_features": D, "features": H}
-SHAPES = {n: nnx.eval_shape(lambda n=n: arch(n)(**SIZES, rngs=nnx.Rngs(0))).cell for n in ARCHS}
+SHAPES = {n: nnx.eval_shape(lambda n=n: arch(n)(**SIZES, rngs=nnx.Rngs(0))).cell for n in CELLS}
 LINEAR = [name for name, cell in SHAPES.items() if isinstance(cell, LinearCell)]
 
 

@@ -8,7 +8,7 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
-from support import ARCHS, arch, randomise
+from support import CELLS, arch, randomise
 
 from grux.cells.base import GatedCell, Noise
 from grux.engine.gated import dependencies
@@ -22,7 +22,7 @@ def cell64(name):
     return randomise(arch(name)(in_features=D, features=H, rngs=nnx.Rngs(0)).cell, 1, dtype=jnp.float64)
 
 
-SHAPES = {n: nnx.eval_shape(lambda n=n: arch(n)(in_features=D, features=H, rngs=nnx.Rngs(0))).cell for n in ARCHS}
+SHAPES = {n: nnx.eval_shape(lambda n=n: arch(n)(in_features=D, features=H, rngs=nnx.Rngs(0))).cell for n in CELLS}
 GATED = [name for name, cell in SHAPES.items() if isinstance(cell, GatedCell)]
 # One of each kind of structure; the others differ from these in their equations alone.
 KINDS = ["elman", "gru", "lstm", "indrnn", "lstm_fgr", "slstm", "mut2", "gru_layernorm"]
@@ -54,7 +54,7 @@ def plain_loop(cell, x, mask, carry, reverse):
     return y, tuple(last)
 
 
-PLAIN_AND_MASKED = [(name, masked) for name in ARCHS for masked in (False, True) if masked or name in KINDS]
+PLAIN_AND_MASKED = [(name, masked) for name in CELLS for masked in (False, True) if masked or name in KINDS]
 
 
 @pytest.mark.parametrize(("name", "masked"), PLAIN_AND_MASKED)
@@ -105,7 +105,7 @@ def test_gated_equals_sequential_with_noise(name, reverse, float64):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ARCHS)
+@pytest.mark.parametrize("name", CELLS)
 def test_sequential_gradients_equal_finite_differences(name, float64):
     cell = cell64(name)
     x, mask, carry = inputs(cell)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from support import fitted
+from support import arch, fitted
 
 from grux.batch import BOS, EOS, PAD, Batch, Info
 from grux.cells.elman import ElmanCell
@@ -23,9 +23,10 @@ from grux.tasks.translation import Translation
 INFO = Info(name="toy", task="translation", vocabulary=12, target_vocabulary=10, max_target_length=6)
 JOINT = Info(name="toy", task="translation", vocabulary=12, target_vocabulary=12, max_target_length=6)
 KINDS = ["none", "bahdanau", "luong", "luong_dot"]
+WINDOWED = ["transformer", "tcn", "gru_attention"]
 
 
-def model(info=INFO, cell=GRUCell, seed=0, **options):
+def model(info=INFO, cell=GRUCell, seed=0, layer=None, **options):
     defaults = dict(
         embedding=8,
         features=8,
@@ -38,7 +39,7 @@ def model(info=INFO, cell=GRUCell, seed=0, **options):
         share_embeddings=False,
         dtype="float32",
     )
-    layer = functools.partial(Recurrent, cell=cell)
+    layer = layer or functools.partial(Recurrent, cell=cell)
     return EncoderDecoder(info=info, layer=layer, **{**defaults, **options}, rngs=nnx.Rngs(jax.random.key(seed)))
 
 
@@ -247,3 +248,30 @@ def test_it_learns_to_reverse(kind):
 def test_impossible_choices_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
         model(**options)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("name", WINDOWED)
+def test_layers_with_a_window_decode_as_they_are_taught(name, bidirectional):
+    net = awake(model(layer=arch(name), attention="luong", bidirectional=bidirectional, depth=2))
+    data = batch()
+    written = decode(net, data, 6)
+    logits = call(net, data._replace(targets=written, target_mask=written != PAD))
+    taught = np.asarray(best(logits))
+    for row in range(2):
+        real = int(np.sum(np.asarray(written[row]) != PAD))
+        assert real > 1
+        np.testing.assert_array_equal(taught[row, :real], written[row, :real])
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+@pytest.mark.parametrize("kind", ["none", "bahdanau"])
+def test_layers_with_a_window_have_no_state_to_ask(kind, name):
+    with pytest.raises(UsageError, match=f"model.attention={kind} reads the state .* choose model.attention=luong"):
+        model(layer=arch(name), attention=kind)
+
+
+def test_the_state_of_a_hybrid_crosses_the_bridge_and_its_window_starts_empty():
+    net = awake(model(layer=arch("gru_attention")))
+    _, (((state,), cache),) = net.encode(batch().inputs, batch().mask)
+    assert np.abs(state).min() > 0 and not cache.filled.any() and not cache.keys.any()
