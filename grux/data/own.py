@@ -161,5 +161,8 @@ def read_own_lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
     if "\r" in text and "\n" not in text:
         raise DataError(f"{path}: its lines end in CR alone; convert it to line feeds.")
     # Only line feeds end a line: `splitlines` would also cut at characters such as U+0085.
-    for number, line in enumerate(text.rstrip().split("\n"), start=1):
+    lines = text.split("\n")
+    while not lines[-1].strip():
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
         yield number, line.rstrip("\r")
