@@ -55,7 +55,7 @@ WAYS = {
     ),
     "a column of texts": ({}, [f"{row},{'sky' if i == 0 else 'blue'}" for i, row in enumerate(HOURS)], {}),
     "times elsewhere": ({}, [",".join((*row.split(",")[1:], row.split(",")[0])) for row in HOURS], {"time": "time"}),
-    "one by name": ({}, [f"{row},{i}" for i, row in enumerate(HOURS)], {"target": ["load", "temp"]}),
+    "one by name": ({}, [f"{row},{i or 'n'}" for i, row in enumerate(HOURS)], {"target": ["load", "temp"]}),
     "sorted": ({}, [HOURS[0], *reversed(HOURS[1:])], {"unsorted": "sort"}),
     "the same twice": ({}, replaced(HOURS, 7, [HOURS[6], HOURS[6]]), {"repeated": "mean"}),
     "skipped": ({}, replaced(HOURS, 7, ["", HOURS[6], ""]), {"empty": "skip"}),
