@@ -1,4 +1,4 @@
-"""`grux data`: list, fetch and verify data sets."""
+"""`grux data`: list, fetch and verify data sets; profile a file of one's own."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ Examples:
   grux data get sst2 ett       fetch and check before you go offline
   grux data get --all
   grux data verify             check every file that is here against its SHA-256
+  grux data profile my.csv     what is in a file of your own, what is odd in it, and the line that trains on it
+  grux data profile train.csv validation.csv test.csv      and what stands in two of them
 
 GRUX_CACHE=FOLDER     where files are kept
 GRUX_MIRROR=FOLDER    a folder or an http(s) address to take them from, laid out as <data set>/<file>
@@ -26,16 +28,23 @@ def run(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    actions = made.add_subparsers(dest="action", required=True, metavar="list|get|verify")
+    actions = made.add_subparsers(dest="action", required=True, metavar="list|get|verify|profile")
     actions.add_parser("list", help="every data set")
     get = actions.add_parser("get", help="fetch files that are not here yet")
     get.add_argument("names", nargs="*", metavar="NAME")
     get.add_argument("--all", action="store_true", help="every data set")
     verify = actions.add_parser("verify", help="check files that are here; fetches nothing")
     verify.add_argument("names", nargs="*", metavar="NAME", help="default: every data set")
+    profile = actions.add_parser("profile", help="what is in a file of your own, before it is trained on")
+    profile.add_argument("files", nargs="+", metavar="FILE", help="one, or those of train, validation and test")
     given = made.parse_args(arguments)
     if given.action == "list":
         return _list()
+    if given.action == "profile":
+        from grux.commands.profile import page
+
+        print(page(given.files))
+        return 0
     if given.action == "get":
         if not given.names and not given.all:
             get.error("name a data set, or --all")

@@ -12,7 +12,7 @@ from grux.config.settings import GROUPS
 from grux.errors import UsageError
 from grux.results.select import WITHOUT_EFFECT, leaves
 
-SIMPLE = re.compile(r"[A-Za-z_./][\w./-]*")  # what Hydra's grammar takes for a string without quotes
+SIMPLE = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)  # what Hydra's grammar takes for a string without quotes
 NOT_A_STRING = frozenset({"null", "true", "false", "nan", "inf", "yes", "no", "on", "off"})
 
 
@@ -45,8 +45,8 @@ def _overrides(config: Mapping[str, Any], choices: Mapping[str, str]) -> list[st
     )
     overrides = [f"{group}={name}" for group, name in said.items()]
     for key, value in wanted.items():
-        if key not in there or _text(there[key]) != _text(value):
-            overrides.append(f"{'' if key in there else '+'}{key}={_text(value)}")
+        if key not in there or in_words(there[key]) != in_words(value):
+            overrides.append(f"{'' if key in there else '+'}{key}={in_words(value)}")
     # A setting that the run's version did not have cannot be taken away; a part of a component can.
     gone = [key for key in there if key not in wanted and "." in key]
     return overrides + [f"~{key}" for key in gone]
@@ -57,18 +57,19 @@ def _base(choices: tuple[tuple[str, str], ...]) -> Composed:
     return compose([f"{group}={name}" for group, name in choices])
 
 
-def _text(value: Any) -> str:
-    """The value in Hydra's grammar of overrides."""
+def in_words(value: Any, quote: str = "'") -> str:
+    """The value in the grammar of the command line (Hydra's overrides); `quote` is put around texts that need it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (list, tuple)):
-        return f"[{','.join(map(_text, value))}]"
+        return f"[{','.join(in_words(item, quote) for item in value)}]"
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{_text(key)}:{_text(item)}" for key, item in value.items()) + "}"
+        items = (f"{in_words(key, quote)}:{in_words(item, quote)}" for key, item in value.items())
+        return "{" + ",".join(items) + "}"
     if not isinstance(value, str):
         return repr(int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value)
     if SIMPLE.fullmatch(value) and value.lower() not in NOT_A_STRING:
         return value
     # In quotes a backslash counts only before a quote: those at the end or before one are doubled.
-    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
-    return f"'{escaped}'"
+    escaped = re.sub(rf"(\\*)({quote}|$)", lambda m: m[1] * 2 + (f"\\{quote}" if m[2] else ""), value)
+    return f"{quote}{escaped}{quote}"

@@ -55,18 +55,16 @@ def near(name: str, known: Sequence[str]) -> str:
     return f"did you mean {found[0]!r}?" if found else f"the header has {', '.join(known)}."
 
 
-def own_path(given: str | None, data: str, key: str = "path") -> Path:
-    """The file that data.`key` names. Raises `UsageError` for none, `DataError` for one that is not there."""
-    if given is None:
-        raise UsageError(f"data={data} reads a file of your own: name it, like data.{key}=my.csv.")
-    path = Path(given).expanduser()
+def own_path(given: str, key: str = "") -> Path:
+    """The file of that name, given by the setting `key`; raises `DataError` where there is none."""
+    path, named = Path(given).expanduser(), f"{key}={given}" if key else given
     if path.is_dir():
-        raise DataError(f"data.{key}={given} is a folder; name one file in it.")
+        raise DataError(f"{named} is a folder; name one file in it.")
     if not path.is_file():
         there = [file.name for file in path.parent.iterdir() if file.is_file()] if path.parent.is_dir() else []
         found = difflib.get_close_matches(path.name, there, n=1)
         hint = f"did you mean {path.with_name(found[0])}?" if found else "give the path from where grux is started."
-        raise DataError(f"data.{key}={given}: there is no such file; {hint}")
+        raise DataError(f"{named}: there is no such file; {hint}")
     return path
 
 
@@ -77,11 +75,13 @@ def own_paths(path: str | None, validation: str | None, test: str | None, data: 
         raise UsageError(
             f"data.{given} is given and data.{lacking} is not; give both, or neither, and data.path is divided."
         )
-    found = {"train": own_path(path, data)}
-    if validation is not None:
+    if path is None:
+        raise UsageError(f"data={data} reads a file of your own: name it, like data.path=my.csv.")
+    found = {"train": own_path(path, "data.path")}
+    if validation is not None and test is not None:
         found |= {
-            "validation": own_path(validation, data, "validation"),
-            "test": own_path(test, data, "test"),
+            "validation": own_path(validation, "data.validation"),
+            "test": own_path(test, "data.test"),
         }
     if len({file.resolve() for file in found.values()}) < len(found):
         raise UsageError("data.path, data.validation and data.test name a file twice; each part needs one of its own.")
@@ -161,5 +161,8 @@ def read_own_lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
     if "\r" in text and "\n" not in text:
         raise DataError(f"{path}: its lines end in CR alone; convert it to line feeds.")
     # Only line feeds end a line: `splitlines` would also cut at characters such as U+0085.
-    for number, line in enumerate(text.rstrip().split("\n"), start=1):
+    lines = text.split("\n")
+    while not lines[-1].strip():
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
         yield number, line.rstrip("\r")

@@ -1,8 +1,8 @@
 """Pairs of one's own: a text file with a source, a tab and its target on each line, as for a translation.
 
-One file is divided by a hash of each source (80, 10, 10 %), so that equal sources stand in one split; or a file for each
-split. There is no header and no quoting. What is odd in a file is refused with its line, and the sentence names the
-setting that answers it.
+One file is divided by a hash of each source (80, 10, 10 %), so that equal sources stand in one split; or a file for
+each split. There is no header and no quoting. What is odd in a file is refused with its line, and the sentence names
+the setting that answers it.
 """
 
 from pathlib import Path

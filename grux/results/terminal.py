@@ -46,6 +46,10 @@ class Page:
             textwrap.fill(text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False) + "\n"
         )
 
+    def line(self, text: str) -> None:
+        """A line that is to be copied as it is, however long."""
+        self._file.write(text + "\n")
+
     def text(self) -> str:
         return "\n".join(line.rstrip() for line in self._file.getvalue().splitlines())
 

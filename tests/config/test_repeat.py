@@ -21,6 +21,8 @@ def again(overrides: list[str]) -> tuple[str, str]:
         ["arch=gru", "data=sst2", "model.features=64", "model.dropout=0.5", "optimizer=sgd", "schedule=cosine"],
         ["arch=gru", "data=sst2", "clip=null", "learning_rate=1e-2", "model.bidirectional=true", "group=my-group"],
         ["arch=gru", "data=sst2", "group='a b, c: [d] \\' e'", "steps=100"],
+        ["arch=gru", "data=sst2", "group='größe'"],
+        ["arch=gru", "data=csv_series", "data.path='my \"own\".csv'", "data.target=['W/m²','a \\'b\\'',load]"],
         ["experiment=quickstart_sentiment", "arch=elman"],
     ],
 )

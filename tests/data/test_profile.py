@@ -1,0 +1,181 @@
+"""The profile of a file tells what is odd in it, and its line trains: whatever a data set would refuse is answered."""
+
+from pathlib import Path
+
+import pytest
+from own_files import hours, pairs, replaced, reviews, write
+from test_own_refusals import ALL as REFUSED
+from test_own_refusals import HOURS, IDS, PAIRS, REVIEWS
+from test_own_series import WAYS
+
+from grux.commands.profile import DOUBLE
+from grux.config import build, compose
+from grux.config.repeat import in_words
+from grux.data.profile import between, command, contents, profile
+from grux.errors import DataError
+
+ANSWERED = {
+    name: (data, rows, changes.get("file_encoding", "utf-8"))
+    for name, (data, _, rows, changes, _, answer) in zip(IDS, REFUSED, strict=True)
+    if answer is not None
+}
+
+
+def written(tmp_path, rows, name="my.csv", **how):
+    return profile(Path(write(tmp_path / name, rows, **how)))
+
+
+def built(*profiles):
+    """The settings of the line, and the data set that it makes."""
+    settings = command(profiles)
+    assert settings is not None
+    config = compose([f"{key}={in_words(value, DOUBLE)}" for key, value in settings.items()]).config
+    dataset = build(config["data"])
+    assert dataset.splits["train"].size >= config["batch_size"]
+    return settings, dataset
+
+
+@pytest.mark.parametrize(("data", "rows", "encoding"), ANSWERED.values(), ids=ANSWERED)
+def test_what_would_be_refused_is_told_and_answered(tmp_path, data, rows, encoding):
+    found = written(tmp_path, rows, encoding=encoding)
+    assert found.sheet.kind == data
+    settings, _ = built(found)
+    told = " ".join(found.findings.odd)
+    for key in settings.keys() & {f"data.{name}" for name in ("empty", "impute", "irregular", "repeated", "unsorted")}:
+        assert key in told
+
+
+@pytest.mark.parametrize(("how", "rows", "settings"), WAYS.values(), ids=WAYS)
+def test_a_file_however_written_is_a_series(tmp_path, how, rows, settings):
+    found = written(tmp_path, rows, **how)
+    assert found.sheet.kind == "csv_series"
+    made, dataset = built(found)
+    assert dataset.info.season == 24
+    said = {name: made.get(f"data.{name}") for name in settings.keys() - {"separator", "target"}}
+    assert said == {name: value for name, value in settings.items() if name in said}
+
+
+UNTRAINABLE = {
+    "ragged": (replaced(HOURS, 7, HOURS[6] + ",1"), "1 rows have not the 3 cells of the others (line 7): repair them."),
+    "odd number": (
+        replaced(HOURS, 7, "2020-01-01 05:00,high,3"),
+        "Line 7, column 'load': 'high' is none of its numbers",
+    ),
+    "odd time": (replaced(HOURS, 7, "noon,1,3"), "Line 7, column 'time': 'noon' is none of its times: repair it."),
+    "no time": (replaced(HOURS, 7, ",1,3"), "Column 'time' lacks 1 times"),
+    "too short": (HOURS[:5], "4 rows are too few for a window and a horizon"),
+    "constant": (
+        ["time,a", *(f"2020-01-{i:02d},1" for i in range(1, 30))],
+        "There is no column of numbers that changes",
+    ),
+    "no class": (replaced(REVIEWS, 7, "5,a fine film,"), "1 texts have no class (line 7)"),
+    "no header": (HOURS[1:], "or line 1 is no header: nothing here is known to train on."),
+    "only numbers": (["a,b", "1,2", "3,4"], "nothing here is known to train on."),
+}
+
+
+@pytest.mark.parametrize(("rows", "sentence"), UNTRAINABLE.values(), ids=UNTRAINABLE)
+def test_what_no_setting_answers_has_no_line(tmp_path, rows, sentence):
+    found = written(tmp_path, rows)
+    assert sentence in " ".join(found.findings.odd)
+    assert command([found]) is None
+
+
+def test_columns(tmp_path):
+    rows = [f"{row},{'sky' if i == 0 else 'blue' if i % 3 else ''},7," for i, row in enumerate(HOURS)]
+    rows[0] = "time,load,temp,sky,seven,void"
+    found = written(tmp_path, replaced(rows, 7, "2020-01-01 05:00:00,,3,,7,"))
+    columns = found.sheet.columns
+    assert [(c.name, c.holds, c.missing) for c in columns] == [
+        ("time", "time", 0),
+        ("load", "number", 1),
+        ("temp", "number", 0),
+        ("sky", "class", 80),
+        ("seven", "number", 0),
+        ("void", "nothing", 240),
+    ]
+    assert [contents(found.sheet, column) for column in columns] == [
+        "2020-01-01 00:00:00 ... 2020-01-10 23:00:00",
+        "0 to 39",
+        "-3 to 9.3",
+        "blue 160",
+        "7",
+        "",
+    ]
+    settings, dataset = built(found)
+    assert settings["data.target"] == ["load", "temp"] and dataset.info.features == 2
+
+
+def test_a_mark_of_missing_values_is_suspected(tmp_path):
+    rows = replaced(replaced(HOURS, 7, "2020-01-01 05:00:00,-999,3"), 9, "2020-01-01 07:00:00,-999,3")
+    (told,) = written(tmp_path, rows).findings.odd
+    assert told.startswith("Column 'load' holds -999 2 times, far from all else")
+    wide = [HOURS[0], *(f"{row[:19]},{i * 50},{i}" for i, row in enumerate(HOURS[1:]))]
+    assert not written(tmp_path, replaced(wide, 100, "2020-01-05 02:00:00,999,3")).findings.odd
+
+
+def test_lengths_and_classes(tmp_path):
+    rows = ["review,mood", *(f"film {'very ' * (i % 5)}{i},{'rare' if i % 5 == 0 else 'often'}" for i in range(300))]
+    found = written(tmp_path, rows).findings
+    assert found.facts == [
+        "Classes (mood): often 240, rare 60.",
+        "Words of a text (review): 2 to 6, median 4, 90 % up to 6, 99 % up to 6.",
+    ]
+    assert found.odd[0].startswith("The classes are unbalanced: 240 training rows of 'often' and 60 of 'rare'")
+
+
+def test_repeats_and_contradictions(tmp_path):
+    rows = [
+        *REVIEWS,
+        "200,FILM 0,  A good one of 0,bad".replace("FILM 0,  A good one of 0", '"FILM 0,  A good one of 0"'),
+    ]
+    odd = written(tmp_path, rows).findings.odd
+    assert "1 of 121 texts repeat another one, case and blanks apart; they would stand in one split." in odd
+    assert "1 texts stand with different classes in different rows." in odd
+    told = written(tmp_path, [*PAIRS, PAIRS[0], "same thing\tSame  thing"]).findings.odd
+    assert told == [
+        "1 targets are equal to their source (line 122).",
+        "1 of 122 sources repeat another one, case and blanks apart; they would stand in one split.",
+    ]
+
+
+def test_plain_text(tmp_path):
+    found = written(tmp_path, ["To be, or not to be", "", "that is the question", "that is the question"], "my.txt")
+    assert found.sheet.kind == "text"
+    assert found.findings.facts[0].startswith(
+        "63 characters (16 different ones), 14 words (10 different ones), 3 lines"
+    )
+    assert found.findings.odd == ["1 of 3 lines repeat another one, case and blanks apart."]
+
+
+@pytest.mark.parametrize("rows", [hours(), reviews(), pairs()], ids=["series", "texts", "pairs"])
+def test_leaks_between_files(tmp_path, rows):
+    head, rest = ([], rows) if "\t" in rows[0] else (rows[:1], rows[1:])
+    cut = {"a": rest[:80], "b": rest[80:100], "c": rest[100:120]}
+    clean = [written(tmp_path, [*head, *part], name) for name, part in cut.items()]
+    assert between(clean) == []
+    settings, dataset = built(*clean)
+    assert len(dataset.files) == 3 and "data.leaks" not in settings
+    leaky = [*clean[:2], written(tmp_path, [*head, rest[3], *cut["c"]], "c")]
+    (told,) = between(leaky)
+    assert told.startswith(f"Leak: 1 {'rows' if rows == hours() else 'of 21 inputs'} of {tmp_path}/c")
+    if rows != hours():
+        settings, dataset = built(*leaky)
+        assert settings["data.leaks"] == "drop"
+        assert dataset.splits["train"].size == 79
+    assert command(clean[:2]) is None
+
+
+def test_files_that_do_not_belong_together(tmp_path):
+    one, other = written(tmp_path, HOURS, "a"), written(tmp_path, REVIEWS, "b")
+    assert between([one, other]) == [
+        f"{tmp_path}/b is texts with a class each, {tmp_path}/a is a series in the order of time."
+    ]
+    fewer = written(tmp_path, [row.rpartition(",")[0] for row in HOURS], "c")
+    assert between([one, fewer]) == [f"{tmp_path}/c lacks the column 'temp' of {tmp_path}/a."]
+    assert command([one, other, fewer]) is None
+
+
+def test_an_empty_file(tmp_path):
+    with pytest.raises(DataError, match=r"my\.csv is empty; there is nothing to look at\."):
+        written(tmp_path, ["", " "])
