@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.io import savemat
+from scipy.sparse import csc_array
 
 from grux.batch import Info
 from grux.data import polyphonic_music as music
@@ -70,6 +71,8 @@ def test_pieces_of_a_file(tmp_path):
         ({"traindata": cells([piece(4), piece(4)[:, :87]])}, r"traindata, cell 2: uint8 \(4, 87\)"),
         ({"testdata": cells(["do re mi"])}, "testdata, cell 1: <U8"),
         ({"testdata": cells([{"notes": piece(4)}])}, "testdata, cell 1: .* is no array of numbers"),
+        ({"testdata": cells([csc_array(piece(4, 5))])}, "cell 1: csc_(array|matrix) is no array of numbers"),
+        ({"testdata": cells([piece(4) * (1 + 0j)])}, "cell 1: complex128"),
         ({"testdata": cells([np.zeros((0, 88))])}, "at least one step"),
         ({"testdata": cells([piece(4) * 2])}, "0 or 1 for each key"),
         ({"testdata": cells([np.full((3, 88), np.nan)])}, "0 or 1 for each key"),
