@@ -84,7 +84,7 @@ def _pieces(cells: Any, where: str) -> list[np.ndarray]:
         raise DataError(f"{where}: a cell array with one piece in each cell is needed; get a good copy.")
     pieces = []
     for number, cell in enumerate(cells.ravel(), start=1):
-        # Exactly an array: what the file calls an object or a function comes as a class derived from it.
+        # Exactly an array: a sparse matrix comes as another class, an object or a function as one derived from it.
         if type(cell) is not np.ndarray or cell.dtype.kind not in "buif" or cell.ndim != 2 or cell.shape[1] != KEYS:
             what = f"{cell.dtype} {cell.shape}" if isinstance(cell, np.ndarray) else type(cell).__name__
             raise DataError(f"{where}, cell {number}: {what} is no array of numbers with {KEYS} columns.")

@@ -9,6 +9,7 @@ import pytest
 
 from grux.batch import Info
 from grux.data.base import Dataset, LabelledSequences, Split, TokenPairs, Windows, take_rows
+from grux.data.rolls import Rolls
 from grux.errors import DataError
 
 TOKENS = np.array([[4, 5, 6], [5, 0, 0], [6, 4, 0]], np.int32)
@@ -40,7 +41,13 @@ def dataset(bucket, info=CLASSIFY, **changes):
     return Dataset(info, {"train": split, "validation": split, "test": split} | changes, files={})
 
 
-@pytest.mark.parametrize("bucket", [labelled(), pairs(), windows()], ids=lambda bucket: type(bucket).__name__)
+def rolls():
+    frames = np.zeros((3, 5, 2), np.uint8)
+    frames[0, 1:5, 0] = frames[1, 1, 1] = frames[2, 1:3, 1] = 1
+    return Rolls(frames=frames, lengths=np.array([4, 1, 2], np.int32), ids=IDS)
+
+
+@pytest.mark.parametrize("bucket", [labelled(), pairs(), windows(), rolls()], ids=lambda bucket: type(bucket).__name__)
 def test_numpy_and_compiled_agree(bucket):
     index = np.array([2, -1, 0], np.int32)
     plain = take_rows(bucket, bucket.arrays, index)

@@ -7,7 +7,7 @@ from grux.results.compare import compare_runs, show_difference
 from grux.results.record import find_runs
 from grux.results.render import render
 from grux.results.table import make_table
-from grux.results.units import Unit, decimals_for
+from grux.results.units import Unit, decimals_for, direction
 
 
 def unit_of(metric, means, widths=()):
@@ -21,6 +21,7 @@ def unit_of(metric, means, widths=()):
         ("mse", [0.00213, 0.52], [], ["0.0021", "0.5200"]),
         ("mse", [1.1e-5, 0.0021, 0.0], [], ["1.10e-05", "2.10e-03", "0"]),
         ("mse", [0.45], [0.0001], ["0.4500"]),
+        ("nll", [8.542, 11.06], [], ["8.54", "11.06"]),
         ("accuracy", [0.8123, 0.9], [0.02], ["81.2", "90.0"]),
         ("accuracy", [0.0002], [], ["0.02"]),
         ("accuracy", [0.0, 0.5], [0.0], ["0.0", "50.0"]),
@@ -29,6 +30,11 @@ def unit_of(metric, means, widths=()):
 def test_scores(metric, means, widths, printed):
     unit = unit_of(metric, means, widths)
     assert [unit.number(mean) for mean in means] == printed
+
+
+def test_likelihoods_are_better_lower():
+    for metric, name in (("nll", "NLL ↓"), ("nll_after_first", "NLL after the first step ↓")):
+        assert Unit(metric, "test", direction(metric, [])).label == name
 
 
 @pytest.mark.parametrize(
