@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grux.batch import BOS, EOS, PAD, SPECIAL_TOKENS, UNKNOWN
-from grux.data.tokenise import learn_tokenizer
+from grux.data.tokenise import learn_tokenizer, read_tokenizer
 from grux.errors import DataError, UsageError
 
 TEXTS = (
@@ -100,3 +100,23 @@ def test_without_sentencepiece(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentencepiece", None)
     with pytest.raises(UsageError, match=r'pip install "grux\[text\]"'):
         learn_tokenizer("bpe", TEXTS, size=100, min_count=1, lower=False)
+
+
+@pytest.mark.parametrize("kind", ["words", "blanks", "characters", "bytes", "bpe"])
+def test_a_saved_tokenizer_reads_as_it_was(kind):
+    tokenizer = learn(kind, lower=True)
+    again = read_tokenizer(f"source.{tokenizer.file_name}", tokenizer.save(), lower=True)
+    for text in TEXTS:
+        assert again.encode(text) == tokenizer.encode(text) and again.size == tokenizer.size
+        assert again.decode(again.encode(text)) == tokenizer.decode(tokenizer.encode(text))
+    with pytest.raises(DataError, match="holds no vocabulary of this version"):
+        read_tokenizer("vocabulary.json", b'{"kind": "runes"}', lower=False)
+
+
+def test_blanks_take_tokens_as_they_are_written():
+    tokenizer = learn("blanks", ["the <unk> of N 's", "the N"])
+    ids = tokenizer.encode("the <unk> of new N 's")
+    assert ids[1] == ids[3] == UNKNOWN and tokenizer.size == len(SPECIAL_TOKENS) + 4
+    assert tokenizer.decode([i for i in ids if i != UNKNOWN]) == "the of N 's"
+    assert tokenizer.text([ids[0], EOS, ids[2]]) == "the\nof"
+    assert [tokenizer.name(EOS), tokenizer.name(ids[0])] == ["</s>", "the"]
