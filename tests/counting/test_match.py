@@ -51,7 +51,11 @@ def cost(config: dict, parts: tuple[Dataset, Task], by: str, rule: str, features
 def test_every_arch_has_a_width_for_a_number_of_parameters(arch: str, parts):
     config, found = solve(parts, f"arch={arch}", "match=parameters", "budget=20000")
     assert found.reached == cost(config, parts, "parameters", "all", found.features)
-    assert abs(found.reached - 20000) < 0.05 * 20000 and (found.by, found.rule, found.target) == ("parameters", "all", 20000)
+    assert abs(found.reached - 20000) < 0.05 * 20000 and (found.by, found.rule, found.target) == (
+        "parameters",
+        "all",
+        20000,
+    )
     others = (cost(config, parts, "parameters", "all", found.features + step) for step in (-1, 1))
     assert all(abs(other - 20000) >= abs(found.reached - 20000) for other in others)
 
