@@ -88,7 +88,6 @@ def recurrent_layers(model: nnx.Module) -> list[tuple[Path, Recurrent | Windowed
 
     None that is inside another one, as a cell in its layer or the attention in a Transformer.
     """
-    kinds = Recurrent | Windowed | Cell
-    found = [(path, module) for path, module in nnx.iter_modules(model) if isinstance(module, kinds)]
+    found = [(path, m) for path, m in nnx.iter_modules(model) if isinstance(m, Recurrent | Windowed | Cell)]
     paths = {path for path, _ in found}
     return [(path, module) for path, module in found if not any(path[:k] in paths for k in range(len(path)))]

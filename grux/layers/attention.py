@@ -116,7 +116,10 @@ def read(
 
 
 def masked_softmax(scores: Float[Array, "... T"], mask: Bool[Array, "... T"]) -> Float[Array, "... T"]:
-    """Softmax over T where the mask, of as many axes, is true and zero elsewhere; all zero, with zero gradient, where nothing is."""
+    """Softmax over T where the mask is true and zero elsewhere; all zero, with zero gradient, where nothing is.
+
+    The mask has as many axes as the scores.
+    """
     floor = jnp.finfo(scores.dtype).min
     top = jax.lax.stop_gradient(jnp.where(mask, scores, floor).max(-1, keepdims=True))
     # The mask comes before exp: an overflow on padding would turn the gradient into NaN.

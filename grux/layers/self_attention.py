@@ -67,9 +67,7 @@ class SelfAttention(Windowed):
         inner = heads * self.head_features
         self.widen = None if own else Linear(in_features=in_features, features=features, rngs=rngs)
         self.norm = LayerNorm(features=features)
-        self.query, self.key, self.value = (
-            Linear(in_features=features, features=inner, rngs=rngs) for _ in range(3)
-        )
+        self.query, self.key, self.value = (Linear(in_features=features, features=inner, rngs=rngs) for _ in range(3))
         self.output = Linear(in_features=inner, features=features, rngs=rngs)
 
     def initial_carry(self, batch_size: int) -> Cache:

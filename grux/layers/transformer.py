@@ -1,4 +1,4 @@
-"""A causal Transformer layer with the norm before each part (Vaswani et al. 2017; Xiong et al. 2020, arXiv 2002.04745).
+"""A causal Transformer layer (Vaswani et al. 2017, arXiv 1706.03762), norms first (Xiong et al. 2020, 2002.04745).
 
     h = u + attention(LN(u))                 `self_attention`, over the last C steps, with rotary positions
     y = h + W_2 gelu(W_1 LN(h) + b_1) + b_2

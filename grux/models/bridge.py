@@ -25,9 +25,7 @@ class Bridge(nnx.Module):
 
     def __init__(self, *, encoder: Stack, decoder: Stack, rngs: nnx.Rngs):
         starts = [jax.tree.leaves(carry) for carry in decoder.initial_carry(1)]
-        finals = [
-            _joined(carry, len(start)) for carry, start in zip(encoder.initial_carry(1), starts, strict=True)
-        ]
+        finals = [_joined(carry, len(start)) for carry, start in zip(encoder.initial_carry(1), starts, strict=True)]
         self.maps = nnx.List(
             nnx.List(
                 Linear(in_features=final.shape[1], features=start.shape[1], rngs=rngs) if start.ndim == 2 else None
@@ -39,14 +37,12 @@ class Bridge(nnx.Module):
         """Whether all of the decoder's carry comes from the encoder."""
 
     def __call__(self, carry: Any, start: Any) -> Any:
-        """The decoder's first carry, in the type of the encoder's last; what is no state is that of `start`, its own."""
+        """The decoder's first carry, in the type of the encoder's last; what is no state stays as in `start`."""
         layers = []
         for maps, final, own in zip(self.maps, carry, start, strict=True):
             leaves, structure = jax.tree.flatten(own)
             finals = _joined(final, len(leaves))
-            arrays = [
-                leaf if m is None else jnp.tanh(m(x)) for m, x, leaf in zip(maps, finals, leaves, strict=True)
-            ]
+            arrays = [leaf if m is None else jnp.tanh(m(x)) for m, x, leaf in zip(maps, finals, leaves, strict=True)]
             layers.append(jax.tree.unflatten(structure, arrays))
         return tuple(layers)
 
