@@ -23,12 +23,13 @@ def run(arguments: Sequence[str]) -> int:
     import json
 
     import jax
+    import jax.numpy as jnp
     import numpy as np
 
     from grux.models.sample import written
 
     tokens, tokenizer = prompt_tokens(model, given.prompt)
-    logits, _ = model.model.run(tokens[None], mask=None, carry=model.model.initial_carry(1), key=None)
+    logits, _ = model.model.run(jnp.asarray(tokens[None]), mask=None, carry=model.model.initial_carry(1), key=None)
     shares = np.asarray(jax.nn.softmax(written(logits[:, -1]))[0])
     best = np.argsort(-shares, kind="stable")[: min(given.count, int((shares > 0).sum()))]
     found = [{"token": tokenizer.name(int(token)), "probability": float(shares[token])} for token in best]

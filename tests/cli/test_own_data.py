@@ -11,7 +11,15 @@ from test_cli import answer
 from grux.config import build
 from grux.launch.jobs import prepare
 
-SHORT = ("arch.strategy=gated", "steps=2", "eval_every=2", "batch_size=8", "model.features=8", "tensorboard=false", "progress=none")
+SHORT = (
+    "arch.strategy=gated",
+    "steps=2",
+    "eval_every=2",
+    "batch_size=8",
+    "model.features=8",
+    "tensorboard=false",
+    "progress=none",
+)
 LINES = {
     "csv_series": (
         hours(),
