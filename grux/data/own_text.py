@@ -1,4 +1,4 @@
-"""A text of one's own for a language model: its beginning to train on, its middle for validation, its end for the test."""
+"""A text of one's own for a language model: its beginning trains, its middle is for validation, its end is the test."""
 
 from grux.arguments import PositiveInt, Probability
 from grux.data.base import Dataset
