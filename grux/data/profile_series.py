@@ -117,9 +117,11 @@ def _steps(rows: Rows, found: Findings) -> int:
         return len(rows)
     clock = instants(rows.times)
     longest = max(odd, key=lambda i: clock[i] - clock[i - 1])
+    length = timedelta(seconds=clock[longest] - clock[longest - 1])
+    first, there = rows.places[odd[0]][1], rows.places[longest][1]
     found.odd.append(
-        f"Of {len(rows) - 1} steps {several(len(odd), 'is', 'are')} not of {grid.name} (first before line "
-        f"{rows.places[odd[0]][1]}); the longest is {timedelta(seconds=clock[longest] - clock[longest - 1])} before line {rows.places[longest][1]}:"
+        f"Of {len(rows) - 1} steps {several(len(odd), 'is', 'are')} not of {grid.name} (first before line {first}); "
+        f"the longest is {length} before line {there}:"
     )
     total = round(at[-1]) + 1
     if all(abs(place - round(place)) <= 1e-6 for place in at) and total <= 2 * len(rows):
@@ -152,8 +154,8 @@ def _marks(rows: Rows, found: Findings) -> None:
             count = int((column == mark).sum())
             if count and len(others) and np.abs(others - mark).min() > np.ptp(others):
                 found.odd.append(
-                    f"Column {name!r} holds {mark:g} {several(count, 'time', 'times')}, far from all else: if it stands "
-                    "for a missing value, empty these cells."
+                    f"Column {name!r} holds {mark:g} {several(count, 'time', 'times')}, far from all else: if it "
+                    "stands for a missing value, empty these cells."
                 )
 
 
