@@ -29,6 +29,7 @@ from grux.data.own_series import (
     read_numbers,
     regular,
 )
+from grux.data.wording import several
 from grux.errors import DataError, UsageError
 
 CARD = Card(
@@ -77,8 +78,8 @@ def csv_series(
     rows, sizes = regular(rows, [len(part) for part in parts], grid, irregular)
     if len(rows) > there and impute is None:
         raise UsageError(
-            f"data.irregular=fill adds {len(rows) - there} rows without values; say what stands in them by "
-            "data.impute=previous, linear or mean."
+            f"data.irregular=fill adds {several(len(rows) - there, 'row', 'rows')} without values; say what "
+            "stands in them by data.impute=previous, linear or mean."
         )
     train, validate, tested = chronological_parts(len(rows)) if len(sizes) == 1 else sizes
     rows = imputed(rows, (train, validate, tested), impute)
@@ -113,7 +114,7 @@ def _columns(table: Table, time: str, target: str | list[str] | None, decimal: D
         if not columns:
             raise DataError(f"{table.path}: no column but {time!r} holds numbers; name other ones by data.target.")
         left = ", ".join(map(repr, others))
-        return columns, [f"{left} hold no numbers and were left out."] if others else []
+        return columns, [f"Left out, as no numbers: {left}."] if others else []
     columns = [target] if isinstance(target, str) else target
     if not columns:
         raise UsageError("data.target=[] names no column; name some, or null for every column of numbers.")

@@ -14,6 +14,7 @@ from grux.data.own import KEPT_OUT, Empty, Separator, Table, own_hashes, own_pat
 from grux.data.own_texts import Example, Leaks, divided
 from grux.data.text import classification_dataset, plain
 from grux.data.tokenise import Kind
+from grux.data.wording import several
 from grux.errors import DataError, UsageError
 
 CARD = Card(
@@ -52,7 +53,7 @@ def csv_text(
     files = {}
     for part, table in tables.items():
         files[part], lost = read_texts(table, text, label, empty)
-        notes += [f"{lost} rows of {table.path.name} without a text were left out."] if lost else []
+        notes += [f"Left out: {several(lost, 'row', 'rows')} of {table.path.name} without a text."] if lost else []
     classes = class_names([row.value for row in files["train"]])
     if len(classes) == 1:
         raise DataError(
@@ -131,7 +132,9 @@ def _contradictions(rows: Sequence[Example[str]]) -> list[str]:
     for row in rows:
         labels.setdefault(plain(row.key), set()).add(row.value)
     count = sum(len(found) > 1 for found in labels.values())
-    return [f"{count} texts stand with different classes in different rows."] if count else []
+    return (
+        [f"{several(count, 'text stands', 'texts stand')} with different classes in different rows."] if count else []
+    )
 
 
 def balance(counts: Counter[str]) -> list[str]:

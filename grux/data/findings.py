@@ -8,6 +8,7 @@ import numpy as np
 
 from grux.data.own_texts import Example
 from grux.data.sniff import Sheet
+from grux.data.wording import several
 
 QUANTILES = (0.0, 0.5, 0.9, 0.99, 1.0)
 
@@ -52,13 +53,11 @@ def of_the_file(sheet: Sheet, found: Findings) -> None:
     if sheet.kind == "text":
         return
     if sheet.blank:
-        found.odd.append(
-            f"{len(sheet.blank)} lines between others are empty ({first_lines(sheet.blank)}): data.empty=skip."
-        )
+        empty = several(len(sheet.blank), "line between others is empty", "lines between others are empty")
+        found.odd.append(f"{empty} ({first_lines(sheet.blank)}): data.empty=skip.")
         found.settings["data.empty"] = "skip"
     if sheet.ragged:
         lines = first_lines([line for line, _ in sheet.ragged])
-        found.odd.append(
-            f"{len(sheet.ragged)} rows have not the {len(sheet.columns)} cells of the others ({lines}): repair them."
-        )
+        rows = several(len(sheet.ragged), "row has not", "rows have not")
+        found.odd.append(f"{rows} the {len(sheet.columns)} cells of the others ({lines}): repair.")
         found.trainable = False

@@ -14,6 +14,7 @@ from typing import Literal
 
 from grux.data.files import sha256
 from grux.data.text import cut_table, read_text
+from grux.data.wording import several
 from grux.errors import DataError, UsageError
 from grux.nearest import nearest_keys
 
@@ -43,7 +44,11 @@ class Table:
         return self.header.index(name)
 
     def skip_notes(self) -> tuple[str, ...]:
-        return (f"{self.skipped} empty lines of {self.path.name} were left out.",) if self.skipped else ()
+        return (
+            (f"Left out: {several(self.skipped, 'empty line', 'empty lines')} of {self.path.name}.",)
+            if self.skipped
+            else ()
+        )
 
 
 def near(name: str, known: Sequence[str]) -> str:
@@ -128,7 +133,7 @@ def read_own(path: Path, *, encoding: str, separator: str | None, empty: Empty) 
         lines.pop()
     blank = [line for line, row in lines if not any(row)]
     if blank and empty == "refuse":
-        raise DataError(f"{path}, line {blank[0]}: the line is empty ({len(blank)} are); {KEPT_OUT}.")
+        raise DataError(f"{path}, line {blank[0]}: the line is empty ({len(blank)} in all); {KEPT_OUT}.")
     (first, header), *rows = ((line, row) for line, row in lines if any(row))
     _check_header(header, f"{path}, line {first}")
     if not rows:

@@ -11,6 +11,7 @@ import numpy as np
 
 from grux.data.clock import Grid, instants
 from grux.data.own import MISSING, Table
+from grux.data.wording import several
 from grux.errors import DataError
 
 Impute = Literal["previous", "linear", "mean"]
@@ -105,17 +106,20 @@ def ordered(rows: Rows, *, unsorted: Unsorted, repeated: Repeated) -> Rows:
     if back and unsorted == "refuse":
         raise DataError(
             f"{rows.where(back[0])}: time {rows.times[back[0]]} comes before {rows.times[back[0] - 1]} of the row "
-            f"above ({len(back)} rows do so); sort the file, or have it sorted by data.unsorted=sort."
+            f"above ({len(back)} in all); sort the file, or have it sorted by data.unsorted=sort."
         )
     if back:
-        rows = rows.taken(sorted(range(len(rows)), key=clock.__getitem__), f"{len(back)} rows were sorted by time.")
+        rows = rows.taken(
+            sorted(range(len(rows)), key=clock.__getitem__),
+            f"{several(len(back), 'row was', 'rows were')} out of order; all were sorted by time.",
+        )
         clock.sort()
     twice = [i for i in range(1, len(rows)) if clock[i] == clock[i - 1]]
     if not twice:
         return rows
     if repeated == "refuse":
         raise DataError(
-            f"{rows.where(twice[0])}: time {rows.times[twice[0]]} stands twice ({len(twice)} rows repeat a time); "
+            f"{rows.where(twice[0])}: time {rows.times[twice[0]]} stands twice ({len(twice)} in all); "
             "remove one, or choose by data.repeated=first, last or mean."
         )
     groups: list[list[int]] = []
@@ -124,7 +128,8 @@ def ordered(rows: Rows, *, unsorted: Unsorted, repeated: Repeated) -> Rows:
             groups[-1].append(i)
         else:
             groups.append([i])
-    note = f"{len(twice)} rows repeat the time of another; of each time the {repeated} was taken."
+    count = several(len(twice), "row repeats", "rows repeat")
+    note = f"{count} the time of another; of each time the {repeated} was taken."
     kept = rows.taken([group[-1 if repeated == "last" else 0] for group in groups], note)
     if repeated == "mean":
         kept = replace(kept, values=np.array([_mean(rows.values[group]) for group in groups]))
@@ -172,11 +177,11 @@ def regular(rows: Rows, sizes: Sequence[int], grid: Grid, irregular: Irregular) 
     odd = [i for i in range(1, len(rows)) if abs(at[i] - at[i - 1] - 1) > 1e-6]
     if not odd:
         return rows, list(sizes)
-    first, what = odd[0], f"{len(odd)} of {len(rows) - 1} steps in time are not the usual {grid.name}"
+    first, what = odd[0], f"Not of the usual {grid.name}: {len(odd)} of {len(rows) - 1} steps in time"
     if irregular == "refuse":
         raise DataError(
             f"{rows.where(first)}: {rows.times[first]} comes after {rows.times[first - 1]}, but a step is {grid.name} "
-            f"elsewhere ({len(odd)} of {len(rows) - 1} differ); add the missing rows by data.irregular=fill and "
+            f"elsewhere (odd steps: {len(odd)} of {len(rows) - 1}); add the missing rows by data.irregular=fill and "
             "data.impute, or count rows, not time, by data.irregular=keep."
         )
     if irregular == "keep":
@@ -202,7 +207,7 @@ def regular(rows: Rows, sizes: Sequence[int], grid: Grid, irregular: Irregular) 
         places += [rows.places[i]] * (after - step)
     starts = [sum(sizes[:part]) for part in range(len(sizes))]
     bounds = [*(steps[start] - steps[0] for start in starts), total]
-    note = f"{what}; {total - len(rows)} rows were added for times that are missing."
+    note = f"{what}; {several(total - len(rows), 'row was', 'rows were')} added for times that are missing."
     filled = Rows(rows.columns, times, values, places, (*rows.notes, note))
     return filled, [end - start for start, end in pairwise(bounds)]
 
@@ -222,7 +227,7 @@ def imputed(rows: Rows, sizes: Sequence[int], impute: Impute | None) -> Rows:
     where = f"{rows.where(i)}, column {rows.columns[j]!r}"
     if impute is None:
         raise DataError(
-            f"{where}: the value is missing ({count} of {lost.size} are); fill them by {IMPUTE}, or repair the file."
+            f"{where}: the value is missing ({count} of {lost.size} in all); fill them by {IMPUTE}, or repair the file."
         )
     values = rows.values.copy()
     start = 0
@@ -253,5 +258,5 @@ def imputed(rows: Rows, sizes: Sequence[int], impute: Impute | None) -> Rows:
                 values[gaps, column] = rows.values[known[before], column]
         start += size
     ahead = "; a window may see in them what comes after it" if impute == "linear" else ""
-    note = f"{count} of {lost.size} values were missing and filled by impute={impute}, and count in the scores{ahead}."
+    note = f"Filled by impute={impute}, and counted in the scores: {count} of {lost.size} values{ahead}."
     return replace(rows, values=values, notes=(*rows.notes, note))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from grux.data.text import hash_splits, plain
+from grux.data.wording import several
 from grux.errors import DataError
 
 Leaks = Literal["refuse", "keep", "drop"]
@@ -42,9 +43,10 @@ def divided(files: Mapping[str, list[Example[T]]], leaks: Leaks, what: str) -> t
         parts = {part: [rows[i] for i in index] for part, index in places.items()}
         empty = next((part for part, index in places.items() if not index), None)
         if empty:
+            count = several(len(rows), "row leaves", "rows leave")
             raise DataError(
-                f"{rows[0].path}: its {len(rows)} rows leave none for {empty}; give more rows, or files of their own "
-                "by data.validation=FILE data.test=FILE."
+                f"{rows[0].path}: its {count} none for {empty}; give more rows, or files of their own by "
+                "data.validation=FILE data.test=FILE."
             )
     else:
         parts = dict(files)
@@ -52,7 +54,7 @@ def divided(files: Mapping[str, list[Example[T]]], leaks: Leaks, what: str) -> t
     for part, rows in parts.items():
         repeats = len(rows) - len({plain(row.key) for row in rows})
         if repeats:
-            notes.append(f"{repeats} of {len(rows)} {part} rows repeat the {what} of another row of {part}.")
+            notes.append(f"Of {len(rows)} {part} rows {several(repeats, 'repeats', 'repeat')} the {what} of another.")
     return parts, notes
 
 
@@ -65,23 +67,28 @@ def shared(one: Sequence[Example[T]], other: Sequence[Example[T]]) -> list[tuple
 def _without_leaks(parts: Parts[T], leaks: Leaks, what: str) -> tuple[list[Example[T]], list[str]]:
     notes = []
     if both := shared(parts["validation"], parts["test"]):
-        notes.append(f"The {what} of {len(both)} test rows stands in validation too, by which weights are chosen.")
+        rows = several(len(both), "test row", "test rows")
+        notes.append(f"The {what} of {rows} stands in validation too, by which weights are chosen.")
     found = shared(parts["train"], [*parts["validation"], *parts["test"]])
     if not found:
         return parts["train"], notes
     first, second = found[0]
     if leaks == "refuse":
         raise DataError(
-            f"{second.where}: its {what} stands in {first.where} too, case and blanks apart ({len(found)} rows of "
-            "validation and test do so); take it out of the training rows by data.leaks=drop, or leave it there by "
+            f"{second.where}: its {what} stands in {first.where} too, case and blanks apart ({len(found)} in "
+            "all); take it out of the training rows by data.leaks=drop, or leave it there by "
             "data.leaks=keep."
         )
     if leaks == "keep":
-        flatter = f"The {what} of {len(found)} rows of validation and test is trained on too, so the scores flatter."
+        rows = several(len(found), "row", "rows")
+        flatter = f"The {what} of {rows} of validation and test is trained on too, so the scores flatter."
         return parts["train"], [*notes, flatter]
     later = {plain(row.key) for _, row in found}
     kept = [row for row in parts["train"] if plain(row.key) not in later]
     if not kept:
         raise DataError(f"data.leaks=drop leaves no training row: every {what} stands in validation or test too.")
     dropped = len(parts["train"]) - len(kept)
-    return kept, [*notes, f"{dropped} training rows were left out: their {what} stands in validation or test too."]
+    return kept, [
+        *notes,
+        f"Left out: {several(dropped, 'training row', 'training rows')} whose {what} stands in validation or test too.",
+    ]

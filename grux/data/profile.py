@@ -12,6 +12,7 @@ from grux.data.own_texts import shared
 from grux.data.profile_series import fitting, series_profile
 from grux.data.profile_texts import pairs_profile, plain_profile, texts_profile
 from grux.data.sniff import Column, Sheet, sniff
+from grux.data.wording import several
 
 SORTS = {
     "csv_series": "a series in the order of time",
@@ -102,20 +103,21 @@ def between(profiles: Sequence[Profile]) -> list[str]:
 
 
 def _leaks(one: Profile, other: Profile) -> list[str]:
-    """What a file holds that an earlier one holds too."""
+    """What a file holds that an earlier one holds too: rows of series, inputs of others."""
     if one.sheet.kind == "csv_series" == other.sheet.kind:
-        seen = {row for _, cells in one.sheet.rows for row in [tuple(cells)]}
-        both = [line for line, cells in other.sheet.rows if tuple(cells) in seen]
-        first = f"{other.sheet.path}, line {both[0]}" if both else ""
-        return (
-            [f"Leak: {len(both)} rows of {other.sheet.path} stand in {one.sheet.path} too ({first})."] if both else []
-        )
-    pairs = shared(one.findings.examples, other.findings.examples)
-    if not pairs:
+        what, count = "rows", len(other.sheet.rows)
+        there = {tuple(cells): line for line, cells in reversed(one.sheet.rows)}
+        lines = [(there[tuple(cells)], line) for line, cells in other.sheet.rows if tuple(cells) in there]
+    else:
+        what, count = "inputs", len(other.findings.examples)
+        lines = [(a.line, b.line) for a, b in shared(one.findings.examples, other.findings.examples)]
+    if not lines:
         return []
-    before, after = pairs[0]
-    count = f"{len(pairs)} of {len(other.findings.examples)} inputs of {other.sheet.path}"
-    return [f"Leak: {count} stand in {one.sheet.path} too (line {after.line}, there line {before.line})."]
+    before, after = lines[0]
+    stand = several(len(lines), "stands", "stand")
+    return [
+        f"Leak: of {count} {what} of {other.sheet.path} {stand} in {one.sheet.path} too (line {after}, there {before})."
+    ]
 
 
 def command(profiles: Sequence[Profile]) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from grux.data.forecasting import chronological_parts
 from grux.data.own import Table
 from grux.data.own_series import Rows, ordered, read_numbers
 from grux.data.sniff import Column, Sheet
+from grux.data.wording import several
 
 WINDOW, HORIZON, BATCH = 96, 24, 32  # of configs/data/csv_series.yaml and configs/train.yaml
 MARKS = (-9999.0, -999.0, -99.0, 999.0, 9999.0, 99999.0)
@@ -28,7 +29,9 @@ def series_profile(sheet: Sheet, found: Findings) -> None:
     for column in (time, *numbers):
         _tell_odd_cells(column, found)
     if time.missing:
-        found.odd.append(f"Column {time.name!r} lacks {time.missing} times: repair or remove these rows.")
+        found.odd.append(
+            f"Column {time.name!r} lacks {several(time.missing, 'time', 'times')}: repair or remove these rows."
+        )
         found.trainable = False
     for column in (*others, *sheet.of("class"), *sheet.of("text"), *sheet.of("nothing")):
         found.facts.append(f"Column {column.name!r} holds no numbers and would be left out.")
@@ -77,7 +80,9 @@ def _times(sheet: Sheet, time: Column, table: Table, found: Findings) -> list[da
     if len(offsets) == 1:
         return each
     if bare:
-        found.odd.append(f"{len(bare)} of {len(each)} times have no time zone ({first_lines(bare)}), others have one:")
+        found.odd.append(
+            f"Of {len(each)} times {several(len(bare), 'has', 'have')} no time zone ({first_lines(bare)}):"
+        )
     else:
         found.odd.append(f"The times are of {len(offsets)} time zones:")
     found.odd[-1] += " name one for all, like data.time_zone=UTC or Europe/Berlin."
@@ -89,11 +94,13 @@ def _in_order(rows: Rows, found: Findings) -> Rows:
     clock = instants(rows.times)
     back = [i for i in range(1, len(rows)) if clock[i] < clock[i - 1]]
     if back:
-        lines = first_lines([rows.places[i][1] for i in back])
-        found.odd.append(f"{len(back)} times come before that of the row above ({lines}): data.unsorted=sort.")
+        lines, count = first_lines([rows.places[i][1] for i in back]), several(len(back), "time comes", "times come")
+        found.odd.append(f"{count} before that of the row above ({lines}): data.unsorted=sort.")
         found.settings["data.unsorted"] = "sort"
     if twice := len(clock) - len(set(clock)):
-        found.odd.append(f"{twice} rows repeat the time of another: data.repeated=first, last or mean.")
+        found.odd.append(
+            f"{several(twice, 'row repeats', 'rows repeat')} the time of another: data.repeated=first, last or mean."
+        )
         found.settings["data.repeated"] = "mean"
     return ordered(rows, unsorted="sort", repeated="mean")
 
@@ -110,15 +117,16 @@ def _steps(rows: Rows, found: Findings) -> int:
         return len(rows)
     clock = instants(rows.times)
     longest = max(odd, key=lambda i: clock[i] - clock[i - 1])
+    length = timedelta(seconds=clock[longest] - clock[longest - 1])
+    first, there = rows.places[odd[0]][1], rows.places[longest][1]
     found.odd.append(
-        f"{len(odd)} of {len(rows) - 1} steps are not of {grid.name} (first before line {rows.places[odd[0]][1]}); the "
-        f"longest is {timedelta(seconds=clock[longest] - clock[longest - 1])} before line {rows.places[longest][1]}:"
+        f"Of {len(rows) - 1} steps {several(len(odd), 'is', 'are')} not of {grid.name} (first before line {first}); "
+        f"the longest is {length} before line {there}:"
     )
     total = round(at[-1]) + 1
     if all(abs(place - round(place)) <= 1e-6 for place in at) and total <= 2 * len(rows):
-        found.odd[-1] += (
-            f" data.irregular=fill adds {total - len(rows)} rows for data.impute, keep counts rows, not time."
-        )
+        added = several(total - len(rows), "row", "rows")
+        found.odd[-1] += f" data.irregular=fill adds {added} for data.impute, keep counts rows, not time."
         found.settings["data.irregular"] = "fill"
         return total
     found.odd[-1] += " data.irregular=keep counts rows, not time."
@@ -131,8 +139,8 @@ def _missing(rows: Rows, filled: bool, found: Findings) -> None:
     if lost.any():
         i, j = np.argwhere(lost)[0]
         found.odd.append(
-            f"{lost.sum()} of {lost.size} values are missing (first in line {rows.places[i][1]}, column "
-            f"{rows.columns[j]!r}): data.impute=previous, linear (looks ahead) or mean."
+            f"Of {lost.size} values {several(int(lost.sum()), 'is', 'are')} missing (first in line "
+            f"{rows.places[i][1]}, column {rows.columns[j]!r}): data.impute=previous, linear (looks ahead) or mean."
         )
     if lost.any() or filled:
         found.settings["data.impute"] = "linear" if lost[0].any() else "previous"
@@ -146,8 +154,8 @@ def _marks(rows: Rows, found: Findings) -> None:
             count = int((column == mark).sum())
             if count and len(others) and np.abs(others - mark).min() > np.ptp(others):
                 found.odd.append(
-                    f"Column {name!r} holds {mark:g} {count} times, far from all else: if it stands for a missing "
-                    "value, empty these cells."
+                    f"Column {name!r} holds {mark:g} {several(count, 'time', 'times')}, far from all else: if it "
+                    "stands for a missing value, empty these cells."
                 )
 
 

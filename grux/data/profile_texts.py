@@ -8,6 +8,7 @@ from grux.data.findings import Findings, first_lines, quantiles
 from grux.data.own_texts import Example
 from grux.data.sniff import WORDS, Sheet, label_of, words_of
 from grux.data.text import plain
+from grux.data.wording import several
 
 
 def texts_profile(sheet: Sheet, found: Findings) -> None:
@@ -19,10 +20,11 @@ def texts_profile(sheet: Sheet, found: Findings) -> None:
     found.settings |= {"data.text": text.name, "data.label": label.name}
     cells = [(line, row[text.place], row[label.place]) for line, row in sheet.rows]
     if lost := [line for line, content, _ in cells if not content]:
-        found.odd.append(f"{len(lost)} texts are empty ({first_lines(lost)}): data.empty=skip.")
+        found.odd.append(f"{several(len(lost), 'text is', 'texts are')} empty ({first_lines(lost)}): data.empty=skip.")
         found.settings["data.empty"] = "skip"
     if lost := [line for line, content, name in cells if content and not name]:
-        found.odd.append(f"{len(lost)} texts have no class ({first_lines(lost)}): give them one, or remove them.")
+        count = several(len(lost), "text has", "texts have")
+        found.odd.append(f"{count} no class ({first_lines(lost)}): give one, or remove the row.")
         found.trainable = False
     found.examples = [Example(content, name, sheet.path, line) for line, content, name in cells if content and name]
     counts = Counter(row.value for row in found.examples)
@@ -35,14 +37,15 @@ def texts_profile(sheet: Sheet, found: Findings) -> None:
     for row in found.examples:
         labels.setdefault(plain(row.key), set()).add(row.value)
     if count := sum(len(names) > 1 for names in labels.values()):
-        found.odd.append(f"{count} texts stand with different classes in different rows.")
+        found.odd.append(f"{several(count, 'text stands', 'texts stand')} with different classes in different rows.")
 
 
 def pairs_profile(sheet: Sheet, found: Findings) -> None:
     """Fills in what is to be said; the settings are those with which `tsv_pairs` takes the file."""
     lost = [line for line, row in sheet.rows if not (row[0] and row[1])]
     if lost:
-        found.odd.append(f"{len(lost)} lines lack a source or a target ({first_lines(lost)}): data.empty=skip.")
+        count = several(len(lost), "line lacks", "lines lack")
+        found.odd.append(f"{count} a source or a target ({first_lines(lost)}): data.empty=skip.")
         found.settings["data.empty"] = "skip"
     found.examples = [Example(row[0], row[1], sheet.path, line) for line, row in sheet.rows if row[0] and row[1]]
     for what, texts in (
@@ -52,7 +55,7 @@ def pairs_profile(sheet: Sheet, found: Findings) -> None:
         found.facts.append(f"Words of a {what}: {quantiles([len(text.split()) for text in texts])}.")
     same = [row.line for row in found.examples if plain(row.key) == plain(row.value)]
     if same:
-        found.odd.append(f"{len(same)} targets are equal to their source ({first_lines(same)}).")
+        found.odd.append(f"{several(len(same), 'target is', 'targets are')} equal to the source ({first_lines(same)}).")
     _repeats(found, "source")
 
 
@@ -74,4 +77,6 @@ def _repeats(found: Findings, what: str) -> None:
     keys: Sequence[str] = [plain(row.key) for row in found.examples]
     if count := len(keys) - len(set(keys)):
         stand = "" if what == "line" else "; they would stand in one split"
-        found.odd.append(f"{count} of {len(keys)} {what}s repeat another one, case and blanks apart{stand}.")
+        found.odd.append(
+            f"Of {len(keys)} {what}s {several(count, 'repeats', 'repeat')} another one, case and blanks apart{stand}."
+        )

@@ -14,6 +14,7 @@ from grux.data.own import KEPT_OUT, Empty, own_hashes, own_paths, read_own_lines
 from grux.data.own_texts import Example, Leaks, divided
 from grux.data.text import translation_dataset
 from grux.data.tokenise import Kind
+from grux.data.wording import several
 from grux.errors import DataError, UsageError
 
 CARD = Card(
@@ -50,7 +51,9 @@ def tsv_pairs(
     files, notes = {}, []
     for part, file in paths.items():
         files[part], lost = read_pairs(file, source, target, encoding=encoding, empty=empty)
-        notes += [f"{lost} lines of {file.name} without a source or a target were left out."] if lost else []
+        notes += (
+            [f"Left out: {several(lost, 'line', 'lines')} of {file.name} without a source or a target."] if lost else []
+        )
     parts, found = divided(files, leaks, "source")
     return translation_dataset(
         name=CARD.name,

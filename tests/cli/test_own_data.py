@@ -27,8 +27,8 @@ LINES = {
         "forecasting",
         "mse",
     ),
-    "csv_text": (reviews(), ["data.text=review", "data.label=mood"], "classification", "accuracy"),
-    "tsv_pairs": (pairs(), [], "translation", "bleu"),
+    "csv_text": (reviews(), ["data.text=review", "data.label=mood", "data.buckets=1"], "classification", "accuracy"),
+    "tsv_pairs": (pairs(), ["data.buckets=1"], "translation", "bleu"),
 }
 
 
@@ -94,7 +94,7 @@ def test_the_profile_ends_with_the_line_that_trains(capsys):
     (row,) = [line.split() for line in lines if line.startswith(" load (%)")]
     assert row == ["load", "(%)", "number", "1", "40", "0", "to", "39"]
     assert "- Times: 2020-01-01 00:00:00 to 2020-01-10 23:00:00, a step of 1 hour, a season of 24 rows." in lines
-    assert "1 of 480 values are missing (first in line 7, column 'load (%)'): data.impute=previous" in out
+    assert "Of 480 values 1 is missing (first in line 7, column 'load (%)'): data.impute=previous" in out
     assert lines[-2:] == [
         "Train on it:",
         "  grux train data=csv_series 'data.path=\"my own.csv\"' data.time=time data.impute=previous "
@@ -130,7 +130,7 @@ def test_a_profile_of_what_no_line_trains_on(capsys):
     write(Path("a.csv"), reviews()[:80])
     write(Path("b.csv"), [reviews()[0], *reviews()[70:]])
     code, out, _ = answer(capsys, "data", "profile", "a.csv", "b.csv")
-    assert code == 0 and "- Leak: 10 of 51 inputs of b.csv stand in a.csv too (line 2, there line 71)." in out
+    assert code == 0 and "- Leak: of 51 inputs of b.csv 10 stand in a.csv too (line 2, there 71)." in out
     assert out.endswith("For a line that trains, give one file, or those of train, validation and test.\n")
 
 

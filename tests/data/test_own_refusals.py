@@ -35,14 +35,14 @@ OF_SERIES = {
     "empty line": (
         replaced(HOURS, 7, ["", HOURS[6]]),
         {},
-        "line 7: the line is empty (1 are); remove them, or leave them out by data.empty=skip",
+        "line 7: the line is empty (1 in all); remove them, or leave them out by data.empty=skip",
         {"empty": "skip"},
     ),
     "empty cells": (replaced(HOURS, 7, [",,", HOURS[6]]), {}, "line 7: the line is empty", {"empty": "skip"}),
     "missing": (
         replaced(HOURS, 7, "2020-01-01 05:00:00,,3"),
         {},
-        "line 7, column 'load': the value is missing (1 of 480 are); fill them by data.impute=previous, linear or mean",
+        "line 7, column 'load': the value is missing (1 of 480 in all); fill them by data.impute=previous, linear",
         {"impute": "previous"},
     ),
     "missing by name": (
@@ -102,26 +102,26 @@ OF_SERIES = {
     "unsorted": (
         [*HOURS[:6], HOURS[7], HOURS[6], *HOURS[8:]],
         {},
-        "line 8: time 2020-01-01 05:00:00 comes before 2020-01-01 06:00:00 of the row above (1 rows do so); sort",
+        "line 8: time 2020-01-01 05:00:00 comes before 2020-01-01 06:00:00 of the row above (1 in all); sort",
         {"unsorted": "sort"},
     ),
     "repeated": (
         replaced(HOURS, 7, [HOURS[6], HOURS[6]]),
         {},
-        "line 8: time 2020-01-01 05:00:00 stands twice (1 rows repeat a time); remove one, or choose by data.repeated",
+        "line 8: time 2020-01-01 05:00:00 stands twice (1 in all); remove one, or choose by data.repeated",
         {"repeated": "mean"},
     ),
     "gap": (
         replaced(HOURS, 7, []),
         {},
-        "line 7: 2020-01-01 06:00:00 comes after 2020-01-01 04:00:00, but a step is 1 hour elsewhere (1 of 238 differ)",
+        "line 7: 2020-01-01 06:00:00 comes after 2020-01-01 04:00:00, but a step is 1 hour elsewhere (odd steps: 1",
         {"irregular": "fill", "impute": "linear"},
     ),
     "gap, counted": (replaced(HOURS, 7, []), {}, "by data.irregular=keep", {"irregular": "keep"}),
     "gap, filled with nothing": (
         replaced(HOURS, 7, []),
         {"irregular": "fill"},
-        "fill adds 1 rows without values",
+        "fill adds 1 row without values",
         None,
     ),
     "off the grid": (

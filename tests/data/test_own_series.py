@@ -76,13 +76,13 @@ def test_what_was_done_is_said(tmp_path):
     path = write(tmp_path / "my.csv", rows)
     choices = {"irregular": "fill", "impute": "linear", "repeated": "last", "empty": "skip"}
     assert load("csv_series", path=path, **SMALL, **choices).notes == (
-        "'sky' hold no numbers and were left out.",
+        "Left out, as no numbers: 'sky'.",
         "season=24 was taken for a step of 1 hour.",
-        "1 empty lines of my.csv were left out.",
-        "1 rows repeat the time of another; of each time the last was taken.",
-        "1 of 238 steps in time are not the usual 1 hour; 1 rows were added for times that are missing.",
-        "2 of 480 values were missing and filled by impute=linear, and count in the scores; a window may see in them "
-        "what comes after it.",
+        "Left out: 1 empty line of my.csv.",
+        "1 row repeats the time of another; of each time the last was taken.",
+        "Not of the usual 1 hour: 1 of 238 steps in time; 1 row was added for times that are missing.",
+        "Filled by impute=linear, and counted in the scores: 2 of 480 values; a window may see in them what comes "
+        "after it.",
     )
 
 

@@ -52,7 +52,7 @@ def test_repeats_stand_on_one_side(tmp_path):
     for dataset, what in ((one, "text"), (two, "source")):
         assert all(size % 3 == 0 for size in sizes(dataset).values())
         train = sizes(dataset)["train"]
-        repeats = f"{train * 2 // 3} of {train} train rows repeat the {what} of another row of train."
+        repeats = f"Of {train} train rows {train * 2 // 3} repeat the {what} of another."
         assert repeats in dataset.notes
     assert "120 texts stand with different classes in different rows." in one.notes
 
@@ -98,18 +98,18 @@ def test_leaks(three, data, settings, rows, leak, line, what):
         load(data, **given)
     assert str(caught.value).startswith(
         f"{given['test']}, line {line}: its {what} stands in {given['path']}, line {first} too, case and blanks apart "
-        "(1 rows of validation and test do so); take it out of the training rows by data.leaks=drop, or"
+        "(1 in all); take it out of the training rows by data.leaks=drop, or"
     )
     kept, dropped = (load(data, **given, leaks=leaks) for leaks in ("keep", "drop"))
     assert sizes(kept) == {"train": 80, "validation": 20, "test": 21}
     assert sizes(dropped) == {"train": 79, "validation": 20, "test": 21}
-    assert kept.notes == (f"The {what} of 1 rows of validation and test is trained on too, so the scores flatter.",)
-    assert dropped.notes == (f"1 training rows were left out: their {what} stands in validation or test too.",)
+    assert kept.notes == (f"The {what} of 1 row of validation and test is trained on too, so the scores flatter.",)
+    assert dropped.notes == (f"Left out: 1 training row whose {what} stands in validation or test too.",)
 
 
 def test_validation_and_test_that_share_a_text_are_said(three):
     given = three(REVIEWS, REVIEWS[91], header=True)
-    note = "The text of 1 test rows stands in validation too, by which weights are chosen."
+    note = "The text of 1 test row stands in validation too, by which weights are chosen."
     assert load("csv_text", **given, **COLUMNS).notes == (note,)
 
 
@@ -139,12 +139,12 @@ def test_pairs(tmp_path):
 def test_what_was_left_out_is_said(tmp_path):
     rows = replaced(replaced(PAIRS, 9, ["", PAIRS[8]]), 7, "a\t")
     assert load("tsv_pairs", path=write(tmp_path / "my.tsv", rows), empty="skip").notes == (
-        "2 lines of my.tsv without a source or a target were left out.",
+        "Left out: 2 lines of my.tsv without a source or a target.",
     )
     rows = replaced(replaced(REVIEWS, 9, ["", REVIEWS[8]]), 7, "5,,bad")
     assert load("csv_text", path=write(tmp_path / "my.csv", rows), empty="skip", **COLUMNS).notes == (
-        "1 empty lines of my.csv were left out.",
-        "1 rows of my.csv without a text were left out.",
+        "Left out: 1 empty line of my.csv.",
+        "Left out: 1 row of my.csv without a text.",
     )
 
 

@@ -56,19 +56,19 @@ def test_a_file_however_written_is_a_series(tmp_path, how, rows, settings):
 
 
 UNTRAINABLE = {
-    "ragged": (replaced(HOURS, 7, HOURS[6] + ",1"), "1 rows have not the 3 cells of the others (line 7): repair them."),
+    "ragged": (replaced(HOURS, 7, HOURS[6] + ",1"), "1 row has not the 3 cells of the others (line 7): repair."),
     "odd number": (
         replaced(HOURS, 7, "2020-01-01 05:00,high,3"),
         "Line 7, column 'load': 'high' is none of its numbers",
     ),
     "odd time": (replaced(HOURS, 7, "noon,1,3"), "Line 7, column 'time': 'noon' is none of its times: repair it."),
-    "no time": (replaced(HOURS, 7, ",1,3"), "Column 'time' lacks 1 times"),
+    "no time": (replaced(HOURS, 7, ",1,3"), "Column 'time' lacks 1 time:"),
     "too short": (HOURS[:5], "4 rows are too few for a window and a horizon"),
     "constant": (
         ["time,a", *(f"2020-01-{i:02d},1" for i in range(1, 30))],
         "There is no column of numbers that changes",
     ),
-    "no class": (replaced(REVIEWS, 7, "5,a fine film,"), "1 texts have no class (line 7)"),
+    "no class": (replaced(REVIEWS, 7, "5,a fine film,"), "1 text has no class (line 7)"),
     "no header": (HOURS[1:], "or line 1 is no header: nothing here is known to train on."),
     "only numbers": (["a,b", "1,2", "3,4"], "nothing here is known to train on."),
 }
@@ -130,12 +130,12 @@ def test_repeats_and_contradictions(tmp_path):
         "200,FILM 0,  A good one of 0,bad".replace("FILM 0,  A good one of 0", '"FILM 0,  A good one of 0"'),
     ]
     odd = written(tmp_path, rows).findings.odd
-    assert "1 of 121 texts repeat another one, case and blanks apart; they would stand in one split." in odd
-    assert "1 texts stand with different classes in different rows." in odd
+    assert "Of 121 texts 1 repeats another one, case and blanks apart; they would stand in one split." in odd
+    assert "1 text stands with different classes in different rows." in odd
     told = written(tmp_path, [*PAIRS, PAIRS[0], "same thing\tSame  thing"]).findings.odd
     assert told == [
-        "1 targets are equal to their source (line 122).",
-        "1 of 122 sources repeat another one, case and blanks apart; they would stand in one split.",
+        "1 target is equal to the source (line 122).",
+        "Of 122 sources 1 repeats another one, case and blanks apart; they would stand in one split.",
     ]
 
 
@@ -145,7 +145,7 @@ def test_plain_text(tmp_path):
     assert found.findings.facts[0].startswith(
         "63 characters (16 different ones), 14 words (10 different ones), 3 lines"
     )
-    assert found.findings.odd == ["1 of 3 lines repeat another one, case and blanks apart."]
+    assert found.findings.odd == ["Of 3 lines 1 repeats another one, case and blanks apart."]
 
 
 @pytest.mark.parametrize("rows", [hours(), reviews(), pairs()], ids=["series", "texts", "pairs"])
@@ -158,7 +158,9 @@ def test_leaks_between_files(tmp_path, rows):
     assert len(dataset.files) == 3 and "data.leaks" not in settings
     leaky = [*clean[:2], written(tmp_path, [*head, rest[3], *cut["c"]], "c")]
     (told,) = between(leaky)
-    assert told.startswith(f"Leak: 1 {'rows' if rows == hours() else 'of 21 inputs'} of {tmp_path}/c")
+    assert told.startswith(
+        f"Leak: of 21 {'rows' if rows == hours() else 'inputs'} of {tmp_path}/c 1 stands in {tmp_path}/a too"
+    )
     if rows != hours():
         settings, dataset = built(*leaky)
         assert settings["data.leaks"] == "drop"
