@@ -16,14 +16,17 @@ STEPS, BATCH = 240, 32
 ACCURACY = 0.9  # guessing reaches 0.25
 WITHOUT_GATES = {"elman": 0.6, "indrnn": 0.5, "lru": 0.5}  # they forget, and are slow
 # Gates that do not see the past cannot tell the first token from a later one; those of a second layer see the first.
-DEPTH = {"mingru": 2, "minlstm": 2}
+# One layer of attention knows the distance of a token alone, which in sequences of unequal length tells no first one.
+DEPTH = {"mingru": 2, "minlstm": 2, "transformer": 2}
+RATE = {"tcn": 0.01}  # ten layers of ReLU
 
 
 @pytest.fixture(scope="module", params=ARCHS)
 def learned(request):
     """(arch, parts, programs, state) after STEPS steps on sequences of 5 to 8 tokens."""
-    sizes = ("data.shortest=5", "data.train=512", "data.test=256", "learning_rate=0.02", "model.features=16")
-    small = parts(f"arch={request.param}", f"model.depth={DEPTH.get(request.param, 1)}", *sizes)
+    sizes = ("data.shortest=5", "data.train=512", "data.test=256", "model.features=16")
+    own = (f"model.depth={DEPTH.get(request.param, 1)}", f"learning_rate={RATE.get(request.param, 0.02)}")
+    small = parts(f"arch={request.param}", *own, *sizes)
     axis = SeedAxis("map", 1)
     programs = small.programs(axis)
     split, state, epoch = small.dataset.splits["train"], programs.initial([0]), 0
