@@ -97,6 +97,7 @@ def test_dropout_leaves_frames_whole():
     net, data = model(dropout=0.9, depth=1), batch(lengths=(6, 6, 6))
     seen = jax.grad(lambda x: net(data._replace(inputs=x), key=jax.random.key(1)).sum())(data.inputs)
     assert (seen[:, 0] != 0).all()
+    assert not np.allclose(net(data, key=jax.random.key(1)), net(data))  # what the head reads is dropped
 
 
 @pytest.mark.parametrize("info", INFOS.values(), ids=INFOS)
