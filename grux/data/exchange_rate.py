@@ -17,7 +17,7 @@ from grux.data.card import Card
 from grux.data.fetch import File
 from grux.data.files import hashes
 from grux.data.forecasting import Series, ltsf_parts, windows_dataset
-from grux.data.text import read_table
+from grux.data.texts import read_table
 from grux.errors import DataError
 
 LICENCE = "none stated (Lai et al. 2018); download only"

@@ -15,7 +15,7 @@ import numpy as np
 
 from grux.batch import Info
 from grux.data.base import Dataset, Split, Windows
-from grux.data.text import read_table
+from grux.data.texts import read_table
 from grux.errors import DataError
 
 

@@ -12,7 +12,7 @@ from grux.data.base import Dataset
 from grux.data.card import Card
 from grux.data.files import hashes
 from grux.data.packages import PackageFile
-from grux.data.text import Pair, hash_splits, read_text, translation_dataset
+from grux.data.texts import Pair, hash_splits, read_text, translation_dataset
 from grux.data.tokenise import Kind
 from grux.errors import DataError
 

@@ -11,7 +11,7 @@ from grux.data.base import Dataset
 from grux.data.card import Card
 from grux.data.fetch import File
 from grux.data.files import hashes
-from grux.data.text import Pair, read_lines, translation_dataset
+from grux.data.texts import Pair, read_lines, translation_dataset
 from grux.data.tokenise import Kind
 from grux.errors import DataError, UsageError
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from grux.data.files import sha256
-from grux.data.text import cut_table, read_text
+from grux.data.texts import cut_table, read_text
 from grux.data.wording import several
 from grux.errors import DataError, UsageError
 from grux.nearest import nearest_keys

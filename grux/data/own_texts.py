@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from grux.data.text import hash_splits, plain
+from grux.data.texts import hash_splits, plain
 from grux.data.wording import several
 from grux.errors import DataError
 

@@ -7,7 +7,7 @@ from grux.data.csv_text import balance, class_names
 from grux.data.findings import Findings, first_lines, quantiles
 from grux.data.own_texts import Example
 from grux.data.sniff import WORDS, Sheet, label_of, words_of
-from grux.data.text import plain
+from grux.data.texts import plain
 from grux.data.wording import several
 
 

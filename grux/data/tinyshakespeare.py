@@ -6,7 +6,7 @@ from grux.data.card import Card
 from grux.data.fetch import File
 from grux.data.files import hashes
 from grux.data.streams import cut_by_share, language_dataset
-from grux.data.text import read_text
+from grux.data.texts import read_text
 from grux.data.tokenise import Kind
 
 LICENCE = "public domain"

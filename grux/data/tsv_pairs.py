@@ -12,7 +12,7 @@ from grux.data.base import Dataset
 from grux.data.card import Card
 from grux.data.own import KEPT_OUT, Empty, own_hashes, own_paths, read_own_lines
 from grux.data.own_texts import Example, Leaks, divided
-from grux.data.text import translation_dataset
+from grux.data.texts import translation_dataset
 from grux.data.tokenise import Kind
 from grux.data.wording import several
 from grux.errors import DataError, UsageError

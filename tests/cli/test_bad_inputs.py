@@ -317,7 +317,7 @@ def test_a_missing_extra_says_what_to_install(capsys, monkeypatch, package: str,
     hide(monkeypatch, package)
     name = f"pairs_{time.monotonic_ns()}"
     Path(f"{name}.py").write_text(
-        "from grux.data.base import Dataset\nfrom grux.data.text import translation_dataset\n"
+        "from grux.data.base import Dataset\nfrom grux.data.texts import translation_dataset\n"
         "def pairs(*, tokens: str) -> Dataset:\n"
         "    rows = [(f'a {i}', f'b {i}') for i in range(40)]\n"
         "    return translation_dataset(name='pairs', splits={k: rows for k in ('train', 'validation', 'test')},\n"

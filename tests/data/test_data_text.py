@@ -11,7 +11,7 @@ from grux.data.jupyterlab_fr import read_messages
 from grux.data.multi30k import multi30k, read_pairs
 from grux.data.rotten_tomatoes import read_reviews
 from grux.data.sst2 import read_labelled
-from grux.data.text import classification_dataset, hash_splits, read_lines, read_table, read_text, translation_dataset
+from grux.data.texts import classification_dataset, hash_splits, read_lines, read_table, read_text, translation_dataset
 from grux.errors import DataError, UsageError
 
 WORDS = {"tokens": "words", "vocabulary_size": None, "min_count": 1, "lower": True}

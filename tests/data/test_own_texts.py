@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from own_files import load, pairs, replaced, reviews, write
 
-from grux.data.text import plain
+from grux.data.texts import plain
 from grux.errors import DataError
 
 REVIEWS, PAIRS = reviews(), pairs()
