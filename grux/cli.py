@@ -25,6 +25,8 @@ COMMANDS = {
     "compare": "two runs: what differs",
     "generate": "a trained language model writes on from a prompt",
     "suggest": "the next tokens that a trained language model expects",
+    "classify": "texts by a trained classifier",
+    "compose": "a trained model of music writes a MIDI file",
     "data": "list, fetch and verify data sets",
     "doctor": "versions, devices, folders: what a bug report needs",
 }

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from grux.cli import main
 from grux.launch.jobs import prepare
 from grux.results.record import read_run
 from grux.results.render import render
@@ -54,3 +55,19 @@ def test_the_size_in_closed_form(record_and_folder):
 def test_the_table_has_the_lower_score_for_the_better(record_and_folder):
     text = render(make_table([read_run(record_and_folder[1])]))
     assert "NLL ↓" in text and "note_frequencies" in text and "11.1" in text
+
+
+def test_a_piece_is_written(record_and_folder, capsys, tmp_path):
+    mido = pytest.importorskip("mido")
+    file = tmp_path / "piece.mid"
+    words = ["compose", str(record_and_folder[1]), "--steps", "40", "--tempo", "60", "--output", str(file)]
+    assert main(words) == 0 and f"{file}: 40 steps, " in capsys.readouterr().out
+    played = mido.MidiFile(file)
+    assert played.length == pytest.approx(40.0)  # a step of a quarter note is a second
+    assert any(message.type == "note_on" for message in played)
+    first = file.read_bytes()
+    assert main([*words, "--draw", "1"]) == 0 and file.read_bytes() != first
+    assert main(words) == 0 and file.read_bytes() == first
+    assert main([*words, "--tempo", "5000"]) == 2 and "tempo=5000" in capsys.readouterr().err
+    assert main(["generate", str(record_and_folder[1])]) == 2
+    assert "is a run of polyphony, and this is for language_modelling" in capsys.readouterr().err

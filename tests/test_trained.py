@@ -145,3 +145,49 @@ def test_suggest_ranks_what_may_come(finished: Path, capsys):
 def test_wrong_words_are_one_sentence(finished: Path, capsys, words, sentence):
     code, out, err = answer(capsys, "generate", str(finished), *words)
     assert code == 2 and sentence in err and err.count("\n") == 1 and not out
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of short texts, some epochs old."""
+    folder = tmp_path_factory.mktemp("others")
+    good, bad = ("a warm and tender film", "funny from end to end"), ("dull and far too long", "a mess of a plot")
+    rows = [
+        f"{text} {number},{label}"
+        for number in range(40)
+        for label, both in (("good", good), ("bad", bad))
+        for text in both
+    ]
+    (folder / "films.csv").write_text("\n".join(["text,label", *rows, ""]))
+    patch = pytest.MonkeyPatch()
+    patch.setattr("small_runs.SMALL", SMALL)
+    words = ["data=csv_text", f"data.path={folder / 'films.csv'}", "data.text=text", "data.label=label", "epochs=8"]
+    train(*words, "batch_size=8", folder=folder / "films")
+    patch.undo()
+    return folder / "films"
+
+
+def test_classify_gives_each_text_its_class(films, capsys, tmp_path: Path):
+    texts = [
+        "a warm and funny film",
+        "dull , a mess",
+        "tender from end to end , and far funnier than the plot of a long film",
+    ]
+    code, out, err = answer(capsys, "classify", str(films), *texts)
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert code == 0 and [row[0] for row in rows][:2] == ["good", "bad"] and [row[2] for row in rows] == texts, err
+    (tmp_path / "in.txt").write_text("\n".join(texts) + "\n\n")
+    code, out, _ = answer(capsys, "classify", str(films), "--file", str(tmp_path / "in.txt"), "--json")
+    found = json.loads(out)
+    assert [f"{max(row['probabilities'].values()):.4f}" for row in found] == [row[1] for row in rows]
+    assert all(sum(row["probabilities"].values()) == pytest.approx(1.0, abs=1e-5) for row in found)
+    # Alone and beside longer ones a text has the same class with the same probability.
+    code, out, _ = answer(capsys, "classify", str(films), texts[0])
+    assert float(out.split("\t")[1]) == pytest.approx(float(rows[0][1]), abs=2e-4)
+    for words, code, sentence in (
+        ([" "], 3, "text 1 (' ') has no token"),
+        (["a", "--file", "x"], 2, "give one of the two"),
+        (["--file", str(tmp_path / "none.txt")], 3, "none.txt"),
+    ):
+        given, _, err = answer(capsys, "classify", str(films), *words)
+        assert given == code and sentence in err and err.count("\n") == 1, err

@@ -1,4 +1,4 @@
-"""How a next-step model writes on: tokens drawn one after the other, each from the scores after the one before.
+"""How a next-step model writes on: tokens, or steps of notes, drawn one after the other from the scores after the last.
 
     p(v) ~ softmax(logits / temperature), of the k likeliest tokens, and of these of the fewest that have probability p
 
@@ -42,6 +42,22 @@ def sample(
 
     _, tokens = jax.lax.scan(draw, (logits[:, -1], carry), jax.random.split(key, length))
     return tokens.T
+
+
+def sample_notes(model: Any, key: Key, *, steps: int, temperature: float = 1.0) -> Float[Array, "T D"]:
+    """float32 [steps, D] of 0 and 1: each note of a step is drawn for itself, given all steps before, from silence on.
+
+    `temperature` divides the log odds of every note.
+    """
+    silence = jnp.zeros((1, 1, model.layers.in_features), jnp.float32)
+
+    def draw(held, key):
+        frame, carry = held
+        logits, carry = model.run(frame, mask=None, carry=carry, key=None)
+        frame = jax.random.bernoulli(key, jax.nn.sigmoid(logits / temperature)).astype(jnp.float32)
+        return (frame, carry), frame[0, 0]
+
+    return jax.lax.scan(draw, (silence, model.initial_carry(1)), jax.random.split(key, steps))[1]
 
 
 def written(logits: Float[Array, "B V"]) -> Float[Array, "B V"]:

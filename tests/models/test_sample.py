@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from support import arch
+from support import arch, randomise
 
 from grux.batch import BOS, PAD, UNKNOWN, Info
 from grux.models.next_step import NextStep
-from grux.models.sample import kept, sample, written
+from grux.models.sample import kept, sample, sample_notes, written
 
 V = 9
 LOGITS = jnp.log(jnp.array([[0.5, 0.25, 0.15, 0.07, 0.03]]))
@@ -59,3 +59,20 @@ def test_the_temperature_divides_and_the_likeliest_always_stays():
     np.testing.assert_allclose(kept(LOGITS, temperature=0.5, top_k=None, top_p=None), LOGITS * 2, rtol=1e-6)
     scores = kept(LOGITS, temperature=1.0, top_k=None, top_p=1e-6)
     assert np.isfinite(scores).tolist() == [[True, False, False, False, False]]
+
+
+def test_notes_are_drawn_each_for_itself_given_all_steps_before():
+    info = Info(name="toy", task="polyphony", features=4)
+    options = {"embedding": 5, "features": 6, "depth": 1, "residual": False, "tied": False, "dropout": 0.0}
+    made = randomise(NextStep(info=info, layer=arch("gru"), dtype="float32", rngs=nnx.Rngs(1), **options), 5)
+    roll = sample_notes(made, jax.random.key(3), steps=6)
+    assert roll.shape == (6, 4) and np.isin(roll, (0, 1)).all()
+    # What was drawn at a step is the sign of logistic noise against the odds that a whole call gives there.
+    before = jnp.concatenate([jnp.zeros((1, 4)), roll[:-1]])[None]
+    logits, _ = made.run(before, mask=None, carry=made.initial_carry(1), key=None)
+    for step, key in enumerate(jax.random.split(jax.random.key(3), 6)):
+        wanted = jax.random.bernoulli(key, jax.nn.sigmoid(logits[:, step : step + 1]))
+        np.testing.assert_array_equal(roll[step], wanted[0, 0])
+    many = [sample_notes(made, jax.random.key(n), steps=1, temperature=1e-6)[0] for n in range(3)]
+    np.testing.assert_array_equal(many[0], (logits[0, 0] > 0).astype(np.float32))
+    assert all((one == many[0]).all() for one in many)
