@@ -106,6 +106,19 @@ def test_columns(tmp_path):
     assert settings["data.target"] == ["load", "temp"] and dataset.info.features == 2
 
 
+def test_a_short_series_gets_a_batch_that_fits(tmp_path):
+    settings, dataset = built(written(tmp_path, HOURS[:41]))
+    assert settings["batch_size"] == dataset.splits["train"].size == 14
+
+
+def test_quotes_in_pairs_are_letters(tmp_path):
+    rows = replaced(PAIRS, 7, '"open quotes here\tune "citation" ouverte')
+    found = written(tmp_path, rows, "my.tsv")
+    assert found.sheet.kind == "tsv_pairs" and len(found.sheet.rows) == 120
+    assert found.findings.examples[6].key == '"open quotes here'
+    built(found)
+
+
 def test_a_mark_of_missing_values_is_suspected(tmp_path):
     rows = replaced(replaced(HOURS, 7, "2020-01-01 05:00:00,-999,3"), 9, "2020-01-01 07:00:00,-999,3")
     (told,) = written(tmp_path, rows).findings.odd
