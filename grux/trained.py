@@ -99,12 +99,16 @@ def _seed_number(run: Run, seed: int | None) -> int:
 
 def _info(saved: dict[str, Any]) -> Info:
     known = {field.name for field in dataclasses.fields(Info)}
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in saved.items()}
+    values: dict[str, Any] = {key: _frozen(value) for key, value in saved.items()}
     if unknown := values.keys() - known:
         raise DataError(
             f"the record says {sorted(unknown)[0]} of its data, which this grux does not know; update grux."
         )
     return Info(**values)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _tokenizers(folder: Path, lower: bool) -> dict[str, Tokenizer]:

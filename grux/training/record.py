@@ -109,10 +109,15 @@ def make_record(
         "versions": provenance.versions(),
         "commit": commit,
         "diff": diff,
-        "info": dataclasses.asdict(dataset.info),
+        "info": {key: _plain(value) for key, value in dataclasses.asdict(dataset.info).items()},
         "sources": provenance.sources(config),
         "data": dataset.files,
         "data_notes": list(dataset.notes),
         "artifacts": dataset.artifact_hashes,
         "device": {**provenance.device(jax.local_devices(), provenance.available_cores()), "kernels": kernels},
     }
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists: what JSON gives back is then what was written."""
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -61,6 +61,7 @@ def test_an_epoch_is_that_of_a_plain_loop(small, strategy):
         losses += np.asarray(metrics["loss"])[0, : chunk.steps].tolist()
 
     params, carry, plain = start, nnx.merge(programs.graph, nnx.State({}), start).initial_carry(ROWS), []
+    memory = small.optimizer.init(start)
     for chunk in plan:
         for index in chunk.index[0, : chunk.steps]:
             batch = jax.tree.map(jnp.asarray, take_rows(bucket, bucket.arrays, index))
@@ -73,7 +74,8 @@ def test_an_epoch_is_that_of_a_plain_loop(small, strategy):
 
             (value, carry), grads = jax.value_and_grad(loss, has_aux=True)(params, jax.lax.stop_gradient(carry))
             plain.append(float(value))
-            params = optax.apply_updates(params, jax.tree.map(lambda g: -0.1 * g, grads))
+            updates, memory = small.optimizer.update(grads, memory, params)
+            params = optax.apply_updates(params, updates)
     np.testing.assert_allclose(losses, plain, rtol=2e-4)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(np.asarray(a)[0], b, rtol=2e-3, atol=2e-5), state.params, params
