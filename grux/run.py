@@ -202,12 +202,12 @@ def _run(
         for log, plan, outcome in zip(logs, program.waiting, outcomes, strict=True):
             if not isinstance(outcome, Diverged):
                 log.summary(plan.run_id, _settings(plan.config, plan.choices), _final_scores(outcome))
+    best = axis.real(state.best_params)
     for place, outcome, (_, members) in zip(places, outcomes, _members(program), strict=True):
         for name, texts in scored.of(members).examples.items():
             write_atomic(place.path / f"{name}_output.txt", "\n".join(texts) + "\n")
         if not isinstance(outcome, Diverged):
-            best = jax.tree.map(lambda x, own=members: np.asarray(x)[own], state.best_params)
-            outcome["weights"] = write_weights(place.path, best)
+            outcome["weights"] = write_weights(place.path, jax.tree.map(lambda x, own=members: x[own], best))
     return outcomes
 
 

@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def prompt_tokens(model, prompt: str):
-    """(EOS and the tokens of the prompt, int32 [T]; the tokeniser). Raises UsageError for what it does not know."""
+    """(EOS and the tokens of the prompt, int32 [T]; the tokeniser). Says on stderr where it reads something unknown."""
     import numpy as np
 
     from grux.batch import EOS, UNKNOWN

@@ -29,16 +29,19 @@ def list_runs(runs: Sequence[Run], shown: Sequence[str] = ()) -> str:
         return "There are no runs here."
     page = Page()
     columns = _columns(runs, shown)
+    settings = told_apart(runs, columns)
+    if any(settings):
+        columns.insert(columns.index("state"), "settings")
     gone = []
     for name in ("age", "experiment", "seconds", "settings"):
         if name not in columns:
             continue
-        if page.fits(_list(runs, columns, page.styled)):
+        if page.fits(_list(runs, columns, settings, page.styled)):
             break
         if name not in shown:
             gone.append(name)
             columns.remove(name)
-    page.add(_list(runs, columns, page.styled))
+    page.add(_list(runs, columns, settings, page.styled))
     if gone:
         page.write(f"No room for {', '.join(gone)}: a wider window shows it, as does --json.")
     for run in runs:
@@ -60,21 +63,19 @@ def _columns(runs: Sequence[Run], shown: Sequence[str]) -> list[str]:
     fixed = ("run", "experiment", "state", "score", "seconds", "age")
     telling += [key for key in shown if key not in (*telling, *fixed, "group", "run_id", "parameters")]
     numbers = ["parameters"] * ("parameters" in shown)
-    settings = ["settings"] * any(told_apart(runs, telling))
-    return ["run", "experiment", *telling, *settings, "state", "score", *numbers, "seconds", "age"]
+    return ["run", "experiment", *telling, "state", "score", *numbers, "seconds", "age"]
 
 
 def _data_of(run: Run) -> str:
     return run.choices.get("data", "")
 
 
-def _list(runs: Sequence[Run], columns: Sequence[str], styled: bool) -> Any:
+def _list(runs: Sequence[Run], columns: Sequence[str], settings: Sequence[str], styled: bool) -> Any:
     from rich.text import Text
 
     now = datetime.datetime.now(datetime.UTC)
-    settings = dict(zip([run.path for run in runs], told_apart(runs, columns), strict=True))
 
-    def text(run: Run, column: str) -> Text:
+    def text(run: Run, own: str, column: str) -> Text:
         if column in ("seconds", "parameters"):
             number = NUMBERS[column](run)
             shown = "" if number is None else short_seconds(number) if column == "seconds" else f"{number:,.0f}"
@@ -83,15 +84,14 @@ def _list(runs: Sequence[Run], columns: Sequence[str], styled: bool) -> Any:
             return Text(run.state, style=COLOURS.get(run.state, "") if styled else "")
         if column == "run":
             return Text(printable(run.run_id, 60))
-        texts = {"experiment": run.experiment, "score": score_text(run), "age": _age(run.created, now)}
-        texts["settings"] = settings[run.path]
+        texts = {"experiment": run.experiment, "settings": own, "score": score_text(run), "age": _age(run.created, now)}
         return Text(printable(texts[column] if column in texts else value_of(run, column) or ""))
 
     heads = [printable(column) for column in columns]
     table = ruled_table(heads, labels=columns.index("state") + 1, styled=styled, whole=1)
     table.columns[columns.index("score")].no_wrap = False  # where even that is too wide, it goes on in a second line
-    for run in runs:
-        table.add_row(*(text(run, column) for column in columns))
+    for run, own in zip(runs, settings, strict=True):
+        table.add_row(*(text(run, own, column) for column in columns))
     return table
 
 

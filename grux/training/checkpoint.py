@@ -19,6 +19,7 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
 from grux.errors import CheckpointError, StorageError
+from grux.training.weights import named
 
 FORMAT = 1
 QUARANTINE = ".damaged"
@@ -139,7 +140,7 @@ class Checkpoints:
                 f"{where} has format {manifest['format']} and this version of grux reads up to {FORMAT}; update grux."
             )
         saved = {path: (tuple(d["shape"]), d["dtype"]) for path, d in manifest["leaves"].items()}
-        wanted = {path: (tuple(v.shape), str(v.dtype)) for path, v in _paths(template).items()}
+        wanted = {path: (tuple(v.shape), str(v.dtype)) for path, v in named(template).items()}
         differing = [path for path in {**wanted, **saved} if wanted.get(path) != saved.get(path)]
         if differing:
             shown = "; ".join(
@@ -173,12 +174,8 @@ class _DamagedError(Exception):
     pass
 
 
-def _paths(tree: Any) -> dict[str, Any]:
-    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
-
-
 def _leaves(tree: Any) -> dict[str, np.ndarray]:
-    return {path: np.asarray(leaf) for path, leaf in _paths(tree).items()}
+    return {path: np.asarray(leaf) for path, leaf in named(tree).items()}
 
 
 def _name(number: int) -> str:

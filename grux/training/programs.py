@@ -79,7 +79,8 @@ class Programs:
             learner = self._learner(values)
             graph, rates, params = _parts(learner.build_model(nnx.Rngs(params=seed_key(seed, WEIGHTS))))
             params = scaled_weights(params, learner.initial_scale)
-            carry = self._carry(nnx.merge(graph, rates, params), self._streams) if self._streams else ()
+            model: Any = nnx.merge(graph, rates, params)
+            carry = model.initial_carry(self._streams) if self._streams else ()
             return initial_state(seed, params, learner.optimizer, self._task.selection_higher_is_better, carry)
 
         states = self._call(
@@ -116,16 +117,16 @@ class Programs:
         """The state with the carry of a model that has read nothing yet: a new epoch begins the text again."""
         if self._streams is None:
             return state
+        return dataclasses.replace(state, carry=self._fresh_carry(state.params, self._streams))
+
+    def _fresh_carry(self, params: Any, rows: int) -> Any:
+        """The carry of every member before it has read anything, in so many streams."""
 
         def one(rates, params):
-            return self._carry(nnx.merge(self.graph, rates, params), self._streams)
+            model: Any = nnx.merge(self.graph, rates, params)
+            return model.initial_carry(rows)
 
-        carry = self._call("carry", lambda: self._axis.over(one, (True, True)), self._rates, state.params)
-        return dataclasses.replace(state, carry=carry)
-
-    @staticmethod
-    def _carry(model: Any, rows: int | None) -> Any:
-        return model.initial_carry(rows)
+        return self._call(("carry", rows), lambda: self._axis.over(one, (True, True)), self._rates, params)
 
     def evaluate(self, params: Any, split: Split, batch_size: int) -> list[dict[str, float]]:
         """Metrics of every real member over a whole split."""
@@ -143,10 +144,6 @@ class Programs:
     def _evaluate_in_order(self, params: Any, split: Split, batch_size: int) -> list[dict[str, float]]:
         """The same where batches go on from one another."""
         (bucket,) = split.buckets
-        rows = width_of(bucket, batch_size)
-
-        def start(rates, params):
-            return self._carry(nnx.merge(self.graph, rates, params), rows)
 
         def one(rates, params, carry, batches, steps):
             model: Any = nnx.merge(self.graph, rates, params)
@@ -157,15 +154,14 @@ class Programs:
 
             return _totals_in_order(metrics, carry, batches, steps)
 
-        carry = self._call(("start", rows), lambda: self._axis.over(start, (True, True)), self._rates, params)
+        carry = self._fresh_carry(params, width_of(bucket, batch_size))
         over = functools.partial(self._axis.over, one, (True, True, True, False, False))
         totals = None
         for batches, steps, _ in chunks_of(split, batch_size, CONTINUOUS_CHUNK):
             key = ("evaluate", jax.tree.map(np.shape, batches))
-            placed = self._axis.place(batches, seeded=False), self._axis.place(np.int32(steps), seeded=False)
+            placed = self._whole(batches, np.int32(steps))
             got, carry = self._call(key, over, self._rates, params, carry, *placed)
-            got = jax.tree.map(lambda x: np.asarray(x, np.float64), got)
-            totals = got if totals is None else jax.tree.map(np.add, totals, got)
+            totals = _added(totals, got)
         assert totals is not None  # no split is empty
         return [self._task.summarise(_pick(totals, number)) for number in range(self._axis.count)]
 
@@ -233,8 +229,7 @@ class Programs:
             key = (name, jax.tree.map(np.shape, batches))
             rows = self._axis.place(batches, seeded=False, rows=1)
             got = self._call(key, make, *first, rows, *self._whole(np.int32(steps)))
-            got = jax.tree.map(lambda x: np.asarray(x, np.float64), got)
-            totals = got if totals is None else jax.tree.map(np.add, totals, got)
+            totals = _added(totals, got)
         assert totals is not None  # no split is empty
         return totals
 
@@ -293,6 +288,12 @@ def chunks_of(split: Split, batch_size: int, capacity: int = EVALUATION_CHUNK):
         yield batches, chunk.steps, np.where(index >= 0, bucket.ids[index], -1)
 
 
+def _added(totals: Any, more: Any) -> Any:
+    """Sums and others beside them, in float64 on the host; None is nothing yet."""
+    more = jax.tree.map(lambda x: np.asarray(x, np.float64), more)
+    return more if totals is None else jax.tree.map(np.add, totals, more)
+
+
 def _parts(model: nnx.Module) -> tuple[nnx.GraphDef, Any, Any]:
     """The graph of a model, its rates where they are variables, and all else: what is trained."""
     graph, rates, params = nnx.split(model, Rate, ...)
@@ -301,14 +302,7 @@ def _parts(model: nnx.Module) -> tuple[nnx.GraphDef, Any, Any]:
 
 def _totals(metrics: Callable[[Batch], Any], batches: Batch, steps: Any) -> Any:
     """Metric sums over the first `steps` of the batches [K, B, ...]."""
-    first = jax.tree.map(lambda x: x[0], batches)
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(metrics, first))
-
-    def body(number, totals):
-        batch = jax.tree.map(lambda x: x[number], batches)
-        return jax.tree.map(jnp.add, totals, metrics(batch))
-
-    return jax.lax.fori_loop(0, steps, body, zeros)
+    return _totals_in_order(lambda batch, carry: (metrics(batch), carry), (), batches, steps)[0]
 
 
 def _totals_in_order(metrics: Callable[[Batch, Any], Any], carry: Any, batches: Batch, steps: Any) -> Any:
