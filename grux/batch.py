@@ -50,6 +50,12 @@ class Info:
     """Names of the classes, in the order of their ids (classification)."""
     features: int | None = None
     """Channels D of a float input."""
+    channels: tuple[str, ...] | None = None
+    """Names of the D channels (forecasting)."""
+    means: tuple[float, ...] | None = None
+    """Mean of each channel over the training rows: what a standardised value is turned back with (forecasting)."""
+    deviations: tuple[float, ...] | None = None
+    """Standard deviation of each channel over the training rows (forecasting)."""
     window: int | None = None
     """Input steps T of a forecast."""
     horizon: int | None = None
