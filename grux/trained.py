@@ -14,11 +14,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from grux.arguments import PositiveInt
 from grux.batch import Info
 from grux.config import build
 from grux.config.check import check_nodes
 from grux.data.tokenise import Tokenizer, read_tokenizer
 from grux.errors import DataError, UsageError
+from grux.models.stepper import Stepper
 from grux.rates import Rate
 from grux.results.record import Run, read_run
 from grux.results.schema import as_number
@@ -43,6 +45,13 @@ class Trained:
         """ "gru on ptb, seed 0"."""
         choices = self.run.choices
         return f"{choices.get('arch', '?')} on {choices.get('data', '?')}, seed {self.seed}"
+
+    def stepper(self, batch_size: PositiveInt = 1) -> Stepper:
+        """One step of the model as one compiled call (see `grux.models.stepper`).
+
+        Raises UsageError for a model that reads a whole input first.
+        """
+        return Stepper(self.model, batch_size)
 
 
 def load(folder: Path, *, seed: int | None = None, task: str | None = None, plugins: Sequence[str] = ()) -> Trained:

@@ -10,6 +10,7 @@ from support import ROOT
 CASES = {
     "engine": (["--cells", "gru", "--shapes", "5", "--repeats", "2", "--no-growth"], "### gru, training step"),
     "linear": (["--steps", "4", "--batch", "2", "--features", "4", "--repeats", "3"], "| T | GRU gated | GRU |"),
+    "streaming": (["--archs", "gru", "gru:gated", "--widths", "4", "--steps", "10"], "| 4 | gru:gated |"),
 }
 
 

@@ -69,6 +69,8 @@ def run(
     if 0 in x.shape[:2]:
         return jnp.zeros((*x.shape[:2], cell.features), x.dtype), carry
     values = jax.tree.leaves((nnx.state(cell), x, carry))
+    if chosen == "auto" and _packing_is_dear(cell, x):
+        chosen = "gated"
     if chosen in ("auto", "native"):
         chosen = _native_or_gated(cell, values, asked=chosen == "native")
     if chosen != "sequential":
@@ -143,6 +145,16 @@ def choose(cell: Cell | type[Cell], strategy: Strategy) -> Strategy:
     if strategy == "native" and (missing := problem()):
         raise _no_native(missing)
     return strategy
+
+
+def _packing_is_dear(cell: Cell, x: Float[Array, "B T D"]) -> bool:
+    """The kernel packs the weights in each call. Over a sequence that is nothing; for one step it may be most of it.
+
+    Measured by scripts/benchmark_streaming.py with `--batch`: one step of some rows is faster for itself, and so is
+    one row where the weights leave the cache.
+    """
+    rows, steps, _ = x.shape
+    return steps == 1 and (rows > 8 or cell.w_hh.nbytes > 8 * 2**20)
 
 
 def _native_or_gated(cell: Cell, values: list[Array], *, asked: bool) -> Strategy:

@@ -103,8 +103,11 @@ class AttentionPooling(nnx.Module):
         self.score = Linear(in_features=features, features=1, bias=False, rngs=rngs)
 
     def __call__(self, y: Float[Array, "B T H"], mask: Bool[Array, "B T"]) -> Float[Array, "B H"]:
-        scores = self.score(jnp.tanh(self.key(y)), dtype=jnp.float32)[..., 0]
-        return read(scores[:, None, :], y, mask)[0][:, 0]
+        return read(self.scores(y)[:, None, :, 0], y, mask)[0][:, 0]
+
+    def scores(self, y: Float[Array, "... H"]) -> Float[Array, "... 1"]:
+        """float32, before the softmax over the steps."""
+        return self.score(jnp.tanh(self.key(y)), dtype=jnp.float32)
 
 
 def read(

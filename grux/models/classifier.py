@@ -14,10 +14,10 @@ from grux.layers.dropout import dropout as drop
 from grux.layers.embedding import Embedding
 from grux.layers.linear import Linear
 from grux.layers.stack import Stack
-from grux.models.pooling import last_state, maximum, mean
+from grux.models.pooling import last_state, maximum, maximum_so_far, mean, none_yet, weighted_so_far
 from grux.models.randomness import split
 from grux.rates import AnyRate
-from grux.shapes import Array, Bool, Float, Key
+from grux.shapes import Array, Bool, Float, Int, Key
 
 
 class Classifier(nnx.Module):
@@ -75,10 +75,36 @@ class Classifier(nnx.Module):
         y, _ = self.layers(drop(x, self.dropout, below), mask=batch.mask, key=inside)
         return self.head(drop(self._pool(y, batch.mask), self.dropout, above), dtype=jnp.float32)
 
+    def step(self, inputs: Int[Array, "B"] | Float[Array, "B D"], carry: tuple) -> tuple[Float[Array, "B C"], tuple]:
+        """(logits, carry) after one more step: what the model says of all that it has read so far, in evaluation."""
+        state, pooled = carry
+        y, state = self.layers(self._embed(inputs[:, None]), carry=state)
+        y = y[:, 0]
+        if self.attention is not None:
+            y, pooled = weighted_so_far(y, self.attention.scores(y), pooled)
+        elif self.pooling == "mean":
+            y, pooled = weighted_so_far(y, jnp.zeros((y.shape[0], 1), jnp.float32), pooled)
+        elif self.pooling == "max":
+            y, pooled = maximum_so_far(y, pooled)
+        return self.head(y, dtype=jnp.float32), (state, pooled)
+
+    def initial_carry(self, batch_size: int) -> tuple:
+        """What layers and pooling know before the first step. Raises UsageError where one direction reads backwards."""
+        if self.bidirectional:
+            raise UsageError(
+                "A bidirectional model reads a sequence from its end too, so it has no single step; train one with "
+                "model.bidirectional=false."
+            )
+        pooled = () if self.pooling == "last" else none_yet(batch_size, self.layers.out_features)
+        return self.layers.initial_carry(batch_size), pooled
+
     def recurrence(self, batch: Batch) -> tuple[Stack, Float[Array, "B T D"], Bool[Array, "B T"]]:
         """The recurrent layers, what they read of a batch, and its mask."""
+        return self.layers, self._embed(batch.inputs), batch.mask
+
+    def _embed(self, inputs: Int[Array, "B T"] | Float[Array, "B T D"]) -> Float[Array, "B T E"]:
         embed = jnp.asarray if self.embedding is None else self.embedding
-        return self.layers, embed(batch.inputs, dtype=self.dtype), batch.mask
+        return embed(inputs, dtype=self.dtype)
 
     def _pool(self, y, mask):
         if self.attention is not None:

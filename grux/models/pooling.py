@@ -1,4 +1,8 @@
-"""One vector for a sequence, from its real steps; zeros for a row that has none."""
+"""One vector for a sequence, from its real steps; zeros for a row that has none.
+
+A sequence that is not over yet is pooled step by step: `none_yet` is what is carried before the first step, and
+`weighted_so_far` and `maximum_so_far` give the vector after one more step, and what is carried on.
+"""
 
 import jax.numpy as jnp
 
@@ -28,6 +32,35 @@ def maximum(y: Float[Array, "B T H"], mask: Bool[Array, "B T"]) -> Float[Array, 
     """The maximum over the real steps, for each feature."""
     highest = jnp.where(mask[..., None], y, jnp.finfo(y.dtype).min).max(1)
     return jnp.where(mask.any(1, keepdims=True), highest, jnp.zeros((), y.dtype))
+
+
+def none_yet(batch_size: int, features: int) -> tuple[Float[Array, "B H"], Float[Array, "B 1"], Float[Array, "B 1"]]:
+    """Before the first step: sum or maximum, sum of the weights, and the highest score."""
+    lowest = jnp.finfo(jnp.float32).min
+    column = jnp.zeros((batch_size, 1), jnp.float32)
+    return jnp.zeros((batch_size, features), jnp.float32), column, column + lowest
+
+
+def weighted_so_far(
+    y: Float[Array, "B H"], score: Float[Array, "B 1"], carry: tuple
+) -> tuple[Float[Array, "B H"], tuple]:
+    """Mean with weights ~ exp(score); a score of zero at every step makes it the plain mean.
+
+    Sums are kept relative to the highest score so far, as in Milakov and Gimelshein 2018 (arXiv 1805.02867), so that
+    no exponential overflows.
+    """
+    total, weights, top = carry
+    highest = jnp.maximum(top, score)
+    before, now = jnp.exp(top - highest), jnp.exp(score - highest)
+    total, weights = total * before + y.astype(jnp.float32) * now, weights * before + now
+    return (total / weights).astype(y.dtype), (total, weights, highest)
+
+
+def maximum_so_far(y: Float[Array, "B H"], carry: tuple) -> tuple[Float[Array, "B H"], tuple]:
+    """The maximum for each feature."""
+    highest, steps, unused = carry
+    highest = jnp.where(steps > 0, jnp.maximum(highest, y.astype(jnp.float32)), y.astype(jnp.float32))
+    return highest.astype(y.dtype), (highest, steps + 1, unused)
 
 
 def _at(y: Float[Array, "B T K"], where: Bool[Array, "B T"]) -> Float[Array, "B K"]:

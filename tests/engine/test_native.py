@@ -13,6 +13,7 @@ import pytest
 from flax import nnx
 from support import arch, randomise
 
+from grux.cells.gru import GRUCell
 from grux.engine import native as native_module
 from grux.engine import run as run_module
 from grux.engine.kernels import build
@@ -230,3 +231,22 @@ def test_a_source_that_does_not_compile_is_a_reason_not_a_crash(monkeypatch, tmp
     finally:
         build.kernels.cache_clear()
     assert not list((tmp_path / "cache").rglob("*.so"))
+
+
+def test_one_step_of_many_rows_or_of_large_weights_is_not_packed(monkeypatch):
+    packed = []
+
+    def kernel(cell, x, carry, mask, reverse):
+        packed.append(x.shape)
+        return x[..., : cell.features], carry
+
+    monkeypatch.setattr("grux.engine.run.native", kernel)
+    monkeypatch.setattr("grux.engine.run.problem", lambda: None)
+    cell = GRUCell(in_features=4, features=3, rngs=nnx.Rngs(0))
+    for shape in ((1, 1, 4), (8, 1, 4), (9, 1, 4), (9, 2, 4)):
+        run(cell, jnp.ones(shape))
+    assert packed == [(1, 1, 4), (8, 1, 4), (9, 2, 4)]
+    run(GRUCell(in_features=4, features=1000, rngs=nnx.Rngs(0)), jnp.ones((1, 1, 4)))
+    assert len(packed) == 3
+    run(cell, jnp.ones((9, 1, 4)), strategy="native")
+    assert len(packed) == 4

@@ -1,0 +1,99 @@
+"""Sequences as they come in: T steps say what one call on the T steps says, for every arch."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from support import ARCHS, arch, randomise
+
+from grux.batch import Batch, Info
+from grux.errors import UsageError
+from grux.models.classifier import Classifier
+from grux.models.forecaster import Forecaster
+from grux.models.next_step import NextStep
+from grux.models.stepper import Stepper
+
+B, T = 2, 7
+INFOS = {
+    "tokens": Info(name="toy", task="classification", vocabulary=11, classes=("a", "b", "c")),
+    "frames": Info(name="toy", task="classification", features=3, classes=("a", "b", "c")),
+}
+WIDTHS = dict(embedding=5, features=8, depth=2, residual=False, dropout=0.2, dtype="float32", rngs=nnx.Rngs(0))
+
+
+def next_step(name, info):
+    return randomise(NextStep(info=info, layer=arch(name), tied=False, **WIDTHS), 0)
+
+
+def classifier(name, pooling, info=INFOS["tokens"], bidirectional=False):
+    made = Classifier(info=info, layer=arch(name), bidirectional=bidirectional, pooling=pooling, **WIDTHS)
+    return randomise(made, 0)
+
+
+def inputs(info, seed=0):
+    random = np.random.default_rng(seed)
+    if info.vocabulary:
+        return jnp.asarray(random.integers(4, info.vocabulary, (B, T)), jnp.int32)
+    return jnp.asarray(random.normal(size=(B, T, info.features)), jnp.float32)
+
+
+def batch(x):
+    return Batch(x, jnp.ones((B, x.shape[1]), bool), None, None)
+
+
+def streamed(model, x):
+    step = Stepper(model, B)
+    carry, outputs = step.initial_carry, []
+    for t in range(x.shape[1]):
+        output, carry = step(x[:, t], carry)
+        outputs.append(output)
+    return jnp.stack(outputs, 1)
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_steps_equal_one_call(name):
+    info = INFOS["frames"]
+    model, x = next_step(name, info), inputs(info)
+    np.testing.assert_allclose(streamed(model, x), model(batch(x)), atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("info", INFOS.values(), ids=INFOS)
+def test_a_classifier_says_after_each_step_what_it_says_of_the_beginning(pooling, info):
+    model, x = classifier("gru", pooling, info), inputs(info)
+    got = streamed(model, x)
+    for steps in (1, 4, T):
+        np.testing.assert_allclose(got[:, steps - 1], model(batch(x[:, :steps])), atol=1e-5)
+
+
+def test_high_scores_of_an_attention_do_not_overflow():
+    model, x = classifier("gru", "attention"), inputs(INFOS["tokens"])
+    model.attention.score.kernel[...] *= 1e4
+    np.testing.assert_allclose(streamed(model, x)[:, -1], model(batch(x)), atol=1e-4)
+
+
+def test_a_carry_can_be_gone_on_from_twice():
+    model, x = next_step("gru", INFOS["tokens"]), inputs(INFOS["tokens"])
+    step = Stepper(model, B)
+    _, carry = step(x[:, 0], step.initial_carry)
+    one, other, again = (step(x[:, t], carry)[0] for t in (1, 2, 1))
+    assert jnp.array_equal(one, again) and not jnp.array_equal(one, other)
+
+
+def test_a_step_is_compiled_once():
+    model, x = next_step("gru", INFOS["tokens"]), inputs(INFOS["tokens"])
+    step = Stepper(model, B)
+    _, carry = step(x[:, 0], step.initial_carry)
+    for t in range(1, T):
+        _, carry = step(x[:, t], carry)
+    assert step._step._cache_size() == 1
+
+
+def test_models_without_a_step_are_refused():
+    with pytest.raises(UsageError, match="bidirectional=false"):
+        Stepper(classifier("gru", "last", bidirectional=True), B)
+    info = Info(name="toy", task="forecasting", features=2, window=4, horizon=2)
+    whole = {key: value for key, value in WIDTHS.items() if key != "embedding"}
+    options = dict(bidirectional=False, normalise="none", channels="together")
+    with pytest.raises(UsageError, match="Forecaster reads a whole input"):
+        Stepper(Forecaster(info=info, layer=arch("gru"), **options, **whole), B)
