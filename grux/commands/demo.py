@@ -1,0 +1,113 @@
+"""`grux demo NAME`: trains a small model on real data, shows what it does, and opens it to one's own input."""
+
+import importlib
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grux.commands.words import Parser
+from grux.errors import UsageError
+
+EXAMPLES = """\
+  grux demo                          what there is
+  grux demo classify                 trains, classifies two sentences, then what is typed
+  grux demo generate arch=lstm       further words go to `grux train`
+"""
+FURTHER = "Your own, a line each; an empty one ends:"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """`train` are words of `grux train`; in `use` and `own`, the words of another command, RUN is the trained run."""
+
+    about: str
+    train: tuple[str, ...]
+    use: tuple[str, ...]
+    own: tuple[str, ...] = ()
+    """What is done with each line that is typed on a terminal, LINE; (): nothing is asked."""
+    example: Callable[[Path], Path] | None = None
+    """Makes the file that INPUT stands for in `use`, in the folder of the run."""
+
+
+SHAKESPEARE = (
+    *("data=tinyshakespeare", "steps=800", "batch_size=64", "eval_every=200"),
+    *("model.embedding=64", "model.features=192", "learning_rate=4e-3", "schedule=cosine"),
+)
+DEMOS = {
+    "generate": Demo(
+        "a play, written on character by character (Tiny Shakespeare)",
+        SHAKESPEARE,
+        ("generate", "RUN", "--prompt", "ROMEO:", "--temperature", "0.7"),
+        own=("generate", "RUN", "--temperature", "0.7", "--prompt", "LINE"),
+    ),
+    "suggest": Demo(
+        "the characters that are likely to come next (Tiny Shakespeare)",
+        SHAKESPEARE,
+        ("suggest", "RUN", "--prompt", "ROMEO: I pra"),
+        own=("suggest", "RUN", "--prompt", "LINE"),
+    ),
+    "classify": Demo(
+        "is a film review good or bad (Rotten Tomatoes, from a pip package)",
+        ("experiment=quickstart_sentiment", "seeds=1"),
+        ("classify", "RUN", "A warm, funny and moving film.", "Two hours of my life that I want back."),
+        own=("classify", "RUN", "LINE"),
+    ),
+    "compose": Demo(
+        "a chorale as a MIDI file (Bach's, quarter notes)",
+        (
+            "data=polyphonic_music",
+            "data.name=jsb",
+            "steps=600",
+            "batch_size=16",
+            "eval_every=150",
+            "learning_rate=1e-2",
+        ),
+        ("compose", "RUN", "--steps", "64", "--temperature", "0.8", "--output", "demo.mid"),
+    ),
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    import argparse
+
+    parser = Parser(
+        prog="grux demo",
+        description="Trains a small model in a minute or some, and uses it.",
+        epilog=f"Examples:\n{EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="without it: lists what there is")
+    parser.add_argument("words", nargs="*", metavar="KEY=VALUE", help="changes of the training, as for `grux train`")
+    given = parser.parse_args(arguments)
+    if given.name is None:
+        print("\n".join(f"  {name:11}{demo.about}" for name, demo in DEMOS.items()))
+        return 0
+    if given.name not in DEMOS:
+        raise UsageError(f"there is no demo {given.name!r}; choose one of {', '.join(DEMOS)}.")
+    demo = DEMOS[given.name]
+
+    from grux.launch.jobs import prepare
+
+    words = [*demo.train, "group=demo", *given.words]
+    folder = prepare(words).folder  # asked before, as what `force=true` names is another one afterwards
+    _call(["train", *words])
+    stands_for = {"RUN": str(folder)}
+    if demo.example is not None:
+        stands_for["INPUT"] = str(demo.example(folder))
+    _call([stands_for.get(word, word) for word in demo.use])
+    if demo.own and sys.stdin.isatty():
+        print(FURTHER)
+        for line in iter(sys.stdin.readline, ""):
+            if not line.strip():
+                break
+            _call([{**stands_for, "LINE": line.strip()}.get(word, word) for word in demo.own])
+    return 0
+
+
+def _call(words: list[str]) -> None:
+    """Shows a command line and runs it, as if it had been typed."""
+    print(f"$ grux {shlex.join(words)}", flush=True)
+    importlib.import_module(f"grux.commands.{words[0]}").run(words[1:])
