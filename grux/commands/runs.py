@@ -94,16 +94,30 @@ def _path(word: str, root: str) -> Path:
 
 
 def _of_experiments(names: Sequence[str], runs: Sequence[Run], root: str) -> list[Run]:
-    """The runs that were started with experiment=NAME; for a name without such runs, those of the group NAME."""
+    """The runs that were started with experiment=NAME, or with an experiment that NAME lists.
+
+    For a name without such runs, those of the group NAME.
+    """
     found: dict[str, Run] = {}
     for name in names:
-        own = [run for run in runs if run.choices.get("experiment") == name]
+        wanted = {name, *_listed(name)}
+        own = [run for run in runs if run.choices.get("experiment") in wanted]
         own = own or [run for run in runs if run.experiment == name]
         if not own:
             known = {run.experiment for run in runs} | {run.choices.get("experiment", "") for run in runs}
             raise UsageError(f"there is no experiment {name!r} in {root}; {_near(name, sorted(known - {''}))}")
         found.update((str(run.path), run) for run in own)
     return list(found.values())
+
+
+def _listed(name: str) -> list[str]:
+    """The experiments that the file of this experiment lists, where there is one that does."""
+    from grux.config.compose import configs_folder
+    from grux.launch.jobs import EXPERIMENT, declared
+
+    if name not in {path.stem for path in (configs_folder() / "experiment").glob("*.yaml")}:
+        return []
+    return [each.strip() for each in declared(name, None)[0].get(EXPERIMENT, "").split(",") if each]
 
 
 def _group(name: str, root: str) -> Path:

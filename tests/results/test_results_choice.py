@@ -48,6 +48,13 @@ def test_an_experiment_is_a_file_wherever_its_runs_lie():
     assert archs("experiment=a", "group=one") == {"gru"}
 
 
+def test_an_experiment_that_lists_others_is_all_of_them():
+    for experiment, arch in (("quickstart_sentiment", "cifg"), ("quickstart_forecasting", "minlstm")):
+        choices = {"arch": arch, "data": "sst2", "experiment": experiment}
+        write_run(Path("runs"), make_record(arch=arch, run_id=arch, experiment="elsewhere", choices=choices))
+    assert archs("experiment=quickstart") == {"cifg", "minlstm"}
+
+
 def test_without_a_file_of_that_name_it_is_the_folder():
     assert archs("experiment=one") == {"gru", "lstm", "elman"}
     with pytest.raises(UsageError, match="there is no experiment 'othr' in runs; did you mean other"):
