@@ -46,7 +46,7 @@ if _mirror.is_dir():
 # Where signatures carry shapes. Host code (data, results, config) is tested with doubles and wrong types on purpose.
 CHECKED = [f"grux.{room}" for room in ("cells", "engine", "layers", "models", "tasks", "training.step", "counting")]
 
-ROOMS_OF_EQUATIONS = ("cells", "engine", "interop", "layers", "models", "tasks", "counting")
+ROOMS_OF_EQUATIONS = ("cells", "engine", "interop", "layers", "models", "tasks", "counting", "training")
 
 
 def _check_types_at_run_time() -> None:
