@@ -5,14 +5,12 @@ is standardised by the training rows; windows move by one row. What is odd in a 
 sentence names the setting that answers it.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from grux.arguments import PositiveInt
 from grux.data.base import Dataset
 from grux.data.card import Card
-from grux.data.clock import grid_of, read_times
+from grux.data.clock import grid_of
 from grux.data.forecasting import Series, chronological_parts, windows_dataset
 from grux.data.own import Empty, Separator, Table, own_hashes, own_paths, read_own
 from grux.data.own_series import (
@@ -26,7 +24,7 @@ from grux.data.own_series import (
     imputed,
     joined,
     ordered,
-    read_numbers,
+    read_rows,
     regular,
 )
 from grux.data.wording import several
@@ -69,7 +67,7 @@ def csv_series(
     time = first.header[0] if time is None else time
     columns, notes = _columns(first, time, target, decimal)
     parts = [
-        ordered(_rows(table, time, columns, time_format, time_zone, decimal), unsorted=unsorted, repeated=repeated)
+        ordered(read_rows(table, time, columns, time_format, time_zone, decimal), unsorted=unsorted, repeated=repeated)
         for table in tables.values()
     ]
     rows = joined(parts)
@@ -125,14 +123,6 @@ def _columns(table: Table, time: str, target: str | list[str] | None, decimal: D
         if columns.count(name) > 1:
             raise UsageError(f"data.target names {name!r} twice; name each column once.")
     return columns, []
-
-
-def _rows(table: Table, time: str, columns: list[str], form: str | None, zone: str | None, decimal: Decimal) -> Rows:
-    at = table.column(time, "data.time")
-    lines = [line for line, _ in table.rows]
-    times = read_times([row[at] for _, row in table.rows], lines, where=str(table.path), form=form, zone=zone)
-    values = read_numbers(table, columns, decimal)
-    return Rows(tuple(columns), times, values, [(Path(table.path), line) for line in lines])
 
 
 def _check_constant(rows: Rows, train: int) -> None:
