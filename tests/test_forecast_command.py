@@ -3,14 +3,17 @@
 import csv
 import io
 import json
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from own_files import replaced, write
 from small_runs import train
 
+from grux.batch import Batch
 from grux.cli import main
 from grux.config import build
 from grux.trained import load
@@ -68,6 +71,12 @@ def table(text: str) -> tuple[list[str], dict[str, np.ndarray]]:
     return [row["time"] for row in rows], {name: np.array([float(row[name]) for row in rows]) for name in names}
 
 
+def standardised(model, rows: np.ndarray) -> np.ndarray:
+    """[S, D] of one window [T, D]."""
+    inputs, mask = jnp.asarray(rows[None], jnp.float32), jnp.ones((1, WINDOW), bool)
+    return np.asarray(model.model(Batch(inputs, mask, None, None), key=None))[0]
+
+
 def test_a_forecast_is_the_model_on_the_last_window_in_the_units_of_the_file(finished: Path, capsys):
     code, out, err = answer(capsys, "forecast", finished, "--input", finished.parent / "my.csv")
     assert code == 0, err
@@ -79,8 +88,7 @@ def test_a_forecast_is_the_model_on_the_last_window_in_the_units_of_the_file(fin
     dataset = build(model.run.config["data"])
     (bucket,) = dataset.splits["test"].buckets
     series = bucket.arrays["series"][-WINDOW:]
-    batch = bucket.take(bucket.arrays, np.array([0]))._replace(inputs=series[None])
-    wanted = np.asarray(model.model(batch, key=None))[0] * dataset.info.deviations + np.array(dataset.info.means)
+    wanted = standardised(model, series) * dataset.info.deviations + np.array(dataset.info.means)
     np.testing.assert_allclose(np.stack([columns["load"], columns["share"]], 1), wanted, rtol=1e-5)
     assert 3500 < columns["load"].mean() < 6500 and 0.2 < columns["share"].mean() < 0.6
     for name in ("load", "share"):
@@ -95,10 +103,7 @@ def test_the_interval_is_that_of_earlier_errors(finished: Path, capsys):
     means, deviations = np.array(model.info.means), np.array(model.info.deviations)
     errors = []
     for start in range(90 - WINDOW - HORIZON + 1):
-        dataset_like = ((values[start : start + WINDOW] - means) / deviations).astype(np.float32)
-        (bucket,) = build(model.run.config["data"]).splits["test"].buckets if not errors else (bucket,)
-        batch = bucket.take(bucket.arrays, np.array([0]))._replace(inputs=dataset_like[None])
-        forecast = np.asarray(model.model(batch, key=None))[0] * deviations + means
+        forecast = standardised(model, (values[start : start + WINDOW] - means) / deviations) * deviations + means
         errors.append(np.abs(values[start + WINDOW : start + WINDOW + HORIZON] - forecast)[:, 0])
     rank = int(np.ceil(81 * 0.9))
     wanted = np.sort(np.array(errors), axis=0)[rank - 1]
@@ -126,9 +131,8 @@ def test_columns_may_stand_in_any_order_and_times_in_another_column(finished: Pa
 
 def test_a_short_file_has_a_forecast_without_intervals(finished: Path, capsys, tmp_path: Path):
     write(tmp_path / "short.csv", [days()[0], *days()[-WINDOW:]])
-    code, out, err = answer(
-        capsys, "forecast", finished, "--input", tmp_path / "short.csv", "--output", tmp_path / "f.csv"
-    )
+    words = ("--input", tmp_path / "short.csv", "--output", tmp_path / "f.csv")
+    code, out, err = answer(capsys, "forecast", finished, *words)
     assert code == 0 and not out and "14 rows are enough, and it has 8" in err
     whole = table(answer(capsys, "forecast", finished, "--input", finished.parent / "my.csv")[1])[1]
     times, columns = table((tmp_path / "f.csv").read_text())
@@ -144,10 +148,8 @@ def test_quantiles_are_given_as_they_are(quantiles: Path, capsys):
     assert list(columns)[:5] == ["load", "load_0.1", "load_0.3", "load_0.7", "load_0.9"]
     ordered = np.stack([columns[name] for name in ("load_0.1", "load_0.3", "load", "load_0.7", "load_0.9")])
     assert (np.diff(ordered, axis=0) >= 0).all() and (ordered[-1] > ordered[0]).all()
-    assert (
-        "between the quantiles 0.3 and 0.7"
-        in answer(capsys, "forecast", quantiles, "--input", file, "--level", "0.4")[2]
-    )
+    _, _, err = answer(capsys, "forecast", quantiles, "--input", file, "--level", "0.4")
+    assert "between the quantiles 0.3 and 0.7" in err
     code, _, err = answer(capsys, "forecast", quantiles, "--input", file, "--level", "0.5")
     assert code == 2 and "possible: 0.8, 0.4" in err
     record = json.loads((quantiles / "result.json").read_text())
@@ -160,10 +162,9 @@ def test_quantiles_are_given_as_they_are(quantiles: Path, capsys):
 def test_a_picture_is_drawn(finished: Path, capsys, tmp_path: Path):
     pytest.importorskip("matplotlib")
     words = ("forecast", finished, "--input", finished.parent / "my.csv", "--picture", tmp_path / "f.svg")
-    code, _, err = answer(capsys, *words)
-    picture = (tmp_path / "f.svg").read_text()
-    assert code == 0 and "Black: what was" in err + picture or "<svg" in picture
-    first = picture
+    assert answer(capsys, *words)[0] == 0
+    first = (tmp_path / "f.svg").read_text()
+    assert first.count('id="axes_') == 2 and first.count('id="FillBetweenPolyCollection_') == 2
     assert answer(capsys, *words)[0] == 0 and (tmp_path / "f.svg").read_text() == first
 
 
@@ -188,8 +189,6 @@ def test_what_cannot_be_forecast_is_one_sentence(finished: Path, capsys, tmp_pat
     write(tmp_path / "in.csv", rows)
     given, out, err = answer(capsys, "forecast", finished, "--input", tmp_path / "in.csv", *words)
     assert given == code and not out and err.count("\n") == 1
-    import re
-
     assert re.search(sentence, err), err
 
 
