@@ -61,6 +61,10 @@ class Info:
     """Standard deviation of each channel over the training rows (forecasting)."""
     covariates: tuple[str, ...] | None = None
     """Names of the C columns that are known ahead and not forecast (forecasting)."""
+    covariate_means: tuple[float, ...] | None = None
+    """What was subtracted from each of them: the mean over the training rows, 0 for a place in the calendar."""
+    covariate_deviations: tuple[float, ...] | None = None
+    """What each was divided by then."""
     window: int | None = None
     """Input steps T of a forecast."""
     horizon: int | None = None

@@ -197,3 +197,31 @@ def test_a_gap_may_be_filled(finished: Path, capsys, tmp_path: Path):
     words = ("data.irregular=fill", "data.impute=linear", "--input", tmp_path / "gap.csv")
     code, out, err = answer(capsys, "forecast", finished, *words)
     assert code == 0 and out.splitlines()[1].startswith("2020-03-31,"), err
+
+
+@pytest.mark.parametrize("kind", ["forecaster", "autoregressive_forecaster", "encoder_decoder_forecaster"])
+def test_what_is_known_ahead_is_read_from_rows_to_come(capsys, tmp_path: Path, kind):
+    """Load is the price of its own day, at random: only who reads the price of the days to come foresees it."""
+    price = np.random.default_rng(1).normal(size=130)
+    start = datetime(2020, 1, 1)
+    rows = [f"{(start + timedelta(days=i)).date()},{100 + 10 * price[i]:.4f},{price[i]:.4f}" for i in range(130)]
+    write(tmp_path / "my.csv", ["time,load,price", *rows[:120]])
+    patch = pytest.MonkeyPatch()
+    patch.setattr("small_runs.SMALL", ())
+    words = ("data.known=price", "data.calendar=true", f"model={kind}", "model.normalise=none", "steps=150")
+    record = train(*SHORT, *words, f"data.path={tmp_path / 'my.csv'}", folder=tmp_path / "run")
+    patch.undo()
+    assert record["seeds"][0]["scores"]["test"]["mse"] < 0.3 * record["baselines"]["linear"]["test"]["mse"]
+    assert record["gradient_by_lag"]["norms"][0][0] > 0 and record["flops"]["training_per_example"] > 0
+    assert record["info"]["covariates"] == ["price", "day of week", "day of month", "day of year"]
+    coming = [f"{row.split(',')[0]},,{row.split(',')[2]}" for row in rows[120:]]
+    write(tmp_path / "in.csv", ["time,load,price", *rows[:120], *coming])
+    code, out, err = answer(capsys, "forecast", tmp_path / "run", "--input", tmp_path / "in.csv")
+    assert code == 0, err
+    times, columns = table(out)
+    assert times[0] == "2020-04-30" and list(columns) == ["load", "load_low", "load_high"]
+    error = np.abs(columns["load"] - (100 + 10 * price[120:123])).max()
+    assert error < 0.6 * np.abs(10 * price[120:123]).max()
+    write(tmp_path / "in.csv", ["time,load,price", *rows[:120], *coming[:1]])
+    code, out, err = answer(capsys, "forecast", tmp_path / "run", "--input", tmp_path / "in.csv")
+    assert code == 3 and "price must be known of the 3 rows that are forecast" in err and not out

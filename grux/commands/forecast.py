@@ -21,7 +21,7 @@ EXAMPLES = """\
 The file has the columns of the run and a column of times; its last rows are what the run sees. A run of quantiles
 gives these (load is the median, load_0.1 a quantile). Any other one gives load_low and load_high from its own errors on
 earlier rows of the file (split conformal prediction): give it more of the past than it sees, and best rows that it was
-not trained on.
+not trained on. What the run knows ahead (data.known) stands in further rows, whose columns to forecast are empty.
 """
 WINDOWS = 500
 """How many of the latest windows of a file say how far off forecasts are; earlier ones say less about tomorrow."""
@@ -47,6 +47,7 @@ def run(arguments: Sequence[str]) -> int:
 
     model = trained(given, "forecasting")
 
+    from grux.data.calendar import FEATURES
     from grux.data.own_history import read_history
     from grux.results.record import write_atomic
 
@@ -55,9 +56,18 @@ def run(arguments: Sequence[str]) -> int:
         raise UsageError(f"{model.title} was trained by a grux that kept no units; train it again with force=true.")
     level = _level(model, given.level)
     reading, usual = _reading(model.run.record["config"]["data"], given.reading)
-    history = read_history(given.input, columns=info.channels, least=info.window, reading=reading, usual=usual)
-    forecast = Forecast(model, history.rows.values, level)
+    known = [name for name in info.covariates or () if name not in FEATURES]
+    history = read_history(
+        given.input,
+        columns=info.channels,
+        known=known,
+        least=info.window,
+        coming=info.horizon if known else 0,
+        reading=reading,
+        usual=usual,
+    )
     times = [history.after(info.lead + step) for step in range(info.horizon)]
+    forecast = Forecast(model, history.rows.values[:, : len(info.channels)], _covariates(info, history, times), level)
     text = _table(history, times, forecast.columns(info.channels))
     if given.output:
         write_atomic(Path(given.output), text)
@@ -72,12 +82,12 @@ def run(arguments: Sequence[str]) -> int:
 class Forecast:
     """What a run says about the rows after a history, in the units of the history, and how sure it is."""
 
-    def __init__(self, model: Any, values: np.ndarray, level: float):
-        """`values` float64 [N, D] up to now; `level` as `_level` gives it."""
+    def __init__(self, model: Any, values: np.ndarray, covariates: np.ndarray, level: float):
+        """`values` float64 [N, D] up to now; `covariates` [N + S, C], as the model reads them; `level` of `_level`."""
         info = model.info
         self.levels = _levels(model)
         self._means, self._deviations = np.asarray(info.means), np.asarray(info.deviations)
-        self._model, self._info = model.model, info
+        self._model, self._info, self._covariates = model.model, info, covariates.astype(np.float32)
         scaled = ((values - self._means) / self._deviations).astype(np.float32)
         found = self._raw(self._of(scaled, [len(scaled) - info.window]))[0]
         self.quantiles = None if self.levels is None else np.sort(found, axis=-1)
@@ -140,15 +150,32 @@ class Forecast:
         found = []
         for first in range(0, len(starts), size):
             part = np.resize(np.asarray(starts[first : first + size]), size)  # one shape, compiled once
-            rows = scaled[part[:, None] + np.arange(window)[None, :]]
+            seen = part[:, None] + np.arange(window)[None, :]
+            rows = np.concatenate([scaled[seen], self._covariates[seen]], axis=-1)
             masks = np.ones((size, window), bool), np.ones((size, horizon), bool)
-            batch = Batch(rows, masks[0], np.zeros((size, horizon, channels), np.float32), masks[1])
+            coming = self._covariates[part[:, None] + window + np.arange(horizon)[None, :]]
+            nothing = np.zeros((size, horizon, channels), np.float32)
+            batch = Batch(rows, masks[0], nothing, masks[1], coming if self._info.covariates else None)
             found.append(np.asarray(predict(jax.tree.map(jnp.asarray, batch)))[: len(starts) - first])
         return np.concatenate(found)
 
     def _raw(self, forecasts: np.ndarray) -> np.ndarray:
         shape = (1, 1, -1, *[1] * (forecasts.ndim - 3))
         return forecasts * self._deviations.reshape(shape) + self._means.reshape(shape)
+
+
+def _covariates(info: Any, history: Any, times: Sequence[Any]) -> np.ndarray:
+    """[N + S, C]: what the model knows of the rows of the history and of those to come."""
+    from grux.data.calendar import FEATURES, places
+
+    ahead = history.ahead[: info.horizon]
+    columns = np.concatenate([history.rows.values[:, len(info.channels) :], ahead]) if len(ahead) else np.zeros((0, 0))
+    clock = [*history.rows.times, *times]
+    given = iter(columns.T)
+    found = [places(clock, name) if name in FEATURES else next(given) for name in info.covariates or ()]
+    if not found:
+        return np.zeros((len(clock), 0))
+    return (np.stack(found, axis=1) - info.covariate_means) / info.covariate_deviations
 
 
 def _levels(model: Any) -> tuple[float, ...] | None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from grux.data.clock import EPOCH, Grid, grid_of, read_times
 from grux.data.own import Table, near, own_path, read_own
 from grux.data.own_series import Rows, imputed, ordered, read_rows, regular
@@ -27,6 +29,9 @@ class History:
     """Rows in the order of time, on a grid, every value known; and how the file writes times."""
 
     rows: Rows
+    """The columns of the run; those that are known ahead stand behind."""
+    ahead: np.ndarray
+    """float64 [F, K]: what is known ahead, in the rows after these."""
     grid: Grid
     time: str
     """The column of times."""
@@ -56,9 +61,19 @@ class History:
 
 
 def read_history(
-    path: str, *, columns: Sequence[str], least: int, reading: Mapping[str, Any], usual: str | None = None
+    path: str,
+    *,
+    columns: Sequence[str],
+    known: Sequence[str] = (),
+    least: int,
+    coming: int = 0,
+    reading: Mapping[str, Any],
+    usual: str | None = None,
 ) -> History:
     """The history in a file. `columns`: what the run forecasts; `least`: the rows that it sees.
+
+    Of columns that are `known` ahead the file also has `coming` rows after the history, in which those that are
+    forecast are empty.
 
     `reading` has the settings of `READING`; where its `time` is null the column is `usual`, if there is one of that
     name, or else recognised. Raises `DataError` for a file that lacks a column, has too few rows, or is odd in a way
@@ -66,32 +81,48 @@ def read_history(
     """
     own = own_path(path, "--input")
     table = read_own(own, encoding=reading["encoding"], separator=reading["separator"], empty=reading["empty"])
-    for name in columns:
+    names = [*columns, *known]
+    for name in names:
         if name not in table.header:
-            others = [other for other in table.header if other not in columns]
+            others = [other for other in table.header if other not in names]
+            reads = f" and knows {', '.join(known)} ahead" if known else ""
             raise DataError(
-                f"{path}: there is no column {name!r}, and the run forecasts {', '.join(columns)}; {near(name, others)}"
+                f"{path}: there is no column {name!r}, and the run forecasts {', '.join(columns)}{reads}; "
+                f"{near(name, others)}"
             )
     there = usual if usual in table.header else None
-    time = reading["time"] or there or _time_column(table, columns, reading)
-    rows = read_rows(table, time, columns, reading["time_format"], reading["time_zone"], reading["decimal"])
+    time = reading["time"] or there or _time_column(table, names, reading)
+    rows = read_rows(table, time, names, reading["time_format"], reading["time_zone"], reading["decimal"])
     rows = ordered(rows, unsorted=reading["unsorted"], repeated=reading["repeated"])
-    if len(rows) < least:
-        raise DataError(
-            f"{path} has {several(len(rows), 'row', 'rows')}, and the run sees the last {least} before it forecasts; "
-            "give a file with more of the past."
-        )
     grid = grid_of(rows.times)
     rows, _ = regular(rows, [len(rows)], grid, reading["irregular"])
-    rows = imputed(rows, [len(rows)], reading["impute"])
+    past = _past(rows, len(columns)) if known else len(rows)
+    if past < least:
+        raise DataError(
+            f"{path} has {several(past, 'row', 'rows')} of the past, and the run sees the last {least} before it "
+            "forecasts; give a file with more of it."
+        )
+    if known and len(rows) - past < coming:
+        raise DataError(
+            f"{path}: {', '.join(known)} must be known of the {several(coming, 'row', 'rows')} that are forecast, and "
+            f"the file ends with {len(rows) - past} in which {', '.join(columns)} are empty; add what is missing."
+        )
+    later = rows.taken(range(past, past + coming))
+    later = imputed(replace(later, columns=tuple(known), values=later.values[:, len(columns) :]), [len(later)], None)
+    rows = imputed(rows.taken(range(past)), [past], reading["impute"])
     place = table.column(time, "data.time")
-    return History(rows, grid, time, table.rows[-1][1][place], reading["time_format"])
+    return History(rows, later.values, grid, time, table.rows[-1][1][place], reading["time_format"])
 
 
-def _time_column(table: Table, columns: Sequence[str], reading: Mapping[str, Any]) -> str:
+def _past(rows: Rows, columns: int) -> int:
+    """How many rows there are up to the last one that has a value to forecast."""
+    return int(np.flatnonzero(~np.isnan(rows.values[:, :columns]).all(1)).max(initial=-1)) + 1
+
+
+def _time_column(table: Table, others: Sequence[str], reading: Mapping[str, Any]) -> str:
     line, first = table.rows[0]
     for place, name in enumerate(table.header):
-        if name in columns:
+        if name in others:
             continue
         try:
             read_times([first[place]], [line], where="", form=reading["time_format"], zone=reading["time_zone"])
@@ -99,6 +130,6 @@ def _time_column(table: Table, columns: Sequence[str], reading: Mapping[str, Any
             continue
         return name
     raise DataError(
-        f"{table.path}: no column but those that are forecast holds a time like 2016-07-01 00:00 in line {line}; name "
+        f"{table.path}: no column that the run does not read as numbers holds a time like 2016-07-01 00:00 in line {line}; name "
         "it by data.time=COLUMN, and how it is written by data.time_format='%d.%m.%Y %H:%M' and its like."
     )

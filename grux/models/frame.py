@@ -68,6 +68,7 @@ class Frame(nnx.Module):
         self.horizon = info.horizon
         self.lead = info.lead
         self.levels = None if quantiles is None else len(quantiles)
+        self.middle = 0 if quantiles is None else min(range(len(quantiles)), key=lambda k: abs(quantiles[k] - 0.5))
         self.normalise = normalise
         self.dtype = jnp.dtype(dtype)
         affine = normalise == "revin"
@@ -92,6 +93,10 @@ class Frame(nnx.Module):
             known = self._for_each_channel(known)
             mask = self._for_each_channel(mask)
         return jnp.concatenate([x, known], axis=-1).astype(self.dtype), mask, scale
+
+    def point(self, outputs: Float[Array, "N O"]) -> Float[Array, "N K"]:
+        """One number for each channel of a step, as a model reads it: what was given, or the median of quantiles."""
+        return outputs.reshape(-1, self.width, self.levels or 1)[..., self.middle].astype(self.dtype)
 
     def future(self, batch: Batch) -> Float[Array, "N S C"] | None:
         """The covariates of the target steps; None where there are none."""

@@ -139,7 +139,7 @@ class Forecasting(Task):
         once it is fitted; it reads windows without padding.
         """
         inputs = batch.inputs[..., : batch.targets.shape[-1]]
-        steps = jnp.arange(batch.targets.shape[1])[None, :]
+        steps = self.info.lead - 1 + jnp.arange(batch.targets.shape[1])[None, :]
         end = batch.mask.sum(1)[:, None]
         forecasts = {"last_value": _rows(inputs, end - 1 + 0 * steps)}
         if (season := self.info.season) is not None and inputs.shape[1] >= season:
