@@ -130,6 +130,6 @@ def _time_column(table: Table, others: Sequence[str], reading: Mapping[str, Any]
             continue
         return name
     raise DataError(
-        f"{table.path}: no column that the run does not read as numbers holds a time like 2016-07-01 00:00 in line {line}; name "
-        "it by data.time=COLUMN, and how it is written by data.time_format='%d.%m.%Y %H:%M' and its like."
+        f"{table.path}: beside the columns that the run reads none holds a time like 2016-07-01 00:00 in line {line}; "
+        "name it by data.time=COLUMN, and how it is written by data.time_format='%d.%m.%Y %H:%M' and its like."
     )
