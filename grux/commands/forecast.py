@@ -100,17 +100,17 @@ class Forecast:
             self.values = found
             self.band, self.note = self._conformal(values, scaled, level)
 
-    def columns(self, channels: Sequence[str]) -> dict[str, np.ndarray]:
-        """Name to [S] of every column of the table."""
-        found: dict[str, np.ndarray] = {}
+    def columns(self, channels: Sequence[str]) -> list[tuple[str, np.ndarray]]:
+        """(name, [S]) of every column of the table."""
+        found: list[tuple[str, np.ndarray]] = []
         for place, name in enumerate(channels):
-            found[name] = self.values[:, place]
+            found.append((name, self.values[:, place]))
             if self.levels is not None and self.quantiles is not None:
                 others = [(k, q) for k, q in enumerate(self.levels) if q != 0.5]
-                found |= {f"{name}_{q:g}": self.quantiles[:, place, k] for k, q in others}
+                found += [(f"{name}_{q:g}", self.quantiles[:, place, k]) for k, q in others]
             elif self.band is not None:
                 low, high = (bound[:, place] for bound in self.band)
-                found |= {f"{name}_low": low, f"{name}_high": high}
+                found += [(f"{name}_low", low), (f"{name}_high", high)]
         return found
 
     def _conformal(
@@ -228,12 +228,12 @@ def _reading(trained_on: dict[str, Any], words: Sequence[str]) -> tuple[dict[str
     return {**found, "time": settings["time"]}, trained_on["time"] if same else None
 
 
-def _table(history: Any, times: Sequence[Any], columns: dict[str, np.ndarray]) -> str:
+def _table(history: Any, times: Sequence[Any], columns: Sequence[tuple[str, np.ndarray]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([history.time, *columns])
+    writer.writerow([history.time, *(name for name, _ in columns)])
     for step, time in enumerate(times):
-        writer.writerow([history.stamp(time), *(f"{values[step]:.7g}" for values in columns.values())])
+        writer.writerow([history.stamp(time), *(f"{values[step]:.7g}" for _, values in columns)])
     return stream.getvalue()
 
 

@@ -35,7 +35,7 @@ def forecast_figure(
             marker = "o" if len(times) == 1 else None
             # From the last known row on, so that nothing seems to be missing between the two lines.
             joined = [past_times[-1], *times], np.concatenate([past_values[-1:, place], values[:, place]])
-            axes.plot(*joined, color=BLUE, linewidth=1.6, marker=marker, markersize=4)
+            axes.plot(*joined, color=BLUE, linewidth=1.6, marker=marker, markevery=[-1])
             if band is not None:
                 low, high = (bound[:, place] for bound in band)
                 if len(times) == 1:
