@@ -26,6 +26,9 @@ class Batch(NamedTuple):
     foretells the next one (S = T), float32 [B, T, D] frames."""
     target_mask: Any
     """bool [B] for classes, bool [B, S] otherwise: what counts in the loss and in the metrics."""
+    future: Any = None
+    """float32 [B, S, C], where the data have covariates: what is known of the target steps when the window ends; the
+    inputs have the C columns too, behind those that are forecast."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +52,25 @@ class Info:
     classes: tuple[str, ...] | None = None
     """Names of the classes, in the order of their ids (classification)."""
     features: int | None = None
-    """Channels D of a float input."""
+    """Channels D of a float input; covariates are not counted."""
     channels: tuple[str, ...] | None = None
     """Names of the D channels (forecasting)."""
     means: tuple[float, ...] | None = None
     """Mean of each channel over the training rows: what a standardised value is turned back with (forecasting)."""
     deviations: tuple[float, ...] | None = None
     """Standard deviation of each channel over the training rows (forecasting)."""
+    covariates: tuple[str, ...] | None = None
+    """Names of the C columns that are known ahead and not forecast (forecasting)."""
+    covariate_means: tuple[float, ...] | None = None
+    """What was subtracted from each of them: the mean over the training rows, 0 for a place in the calendar."""
+    covariate_deviations: tuple[float, ...] | None = None
+    """What each was divided by then."""
     window: int | None = None
     """Input steps T of a forecast."""
     horizon: int | None = None
     """Target steps S of a forecast."""
+    lead: int = 1
+    """How many steps behind the window the first target step is (forecasting)."""
     season: int | None = None
     """Steps of one season, for the seasonal naive forecast and MASE."""
     mase_scale: tuple[float, ...] | None = None

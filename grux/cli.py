@@ -26,6 +26,7 @@ COMMANDS = {
     "generate": "a trained language model writes on from a prompt",
     "suggest": "the next tokens that a trained language model expects",
     "classify": "texts by a trained classifier",
+    "forecast": "the next rows of a series, with intervals",
     "compose": "a trained model of music writes a MIDI file",
     "demo": "train a small model and use it, for each application",
     "data": "list, fetch and verify data sets",

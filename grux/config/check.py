@@ -189,7 +189,8 @@ def _check_open_end(config: dict[str, Any], plugins: tuple[str, ...]) -> None:
 
 
 def check_pair(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
-    """A task for which the data are not made is refused before they are fetched; every data set of grux has a card."""
+    """What does not fit together is refused before anything is fetched: data made for another task (every data set of
+    grux has a card), a model that gives other quantiles than the task scores."""
     plugins = tuple(plugins)
     data = resolve(config["data"]["_target_"], "data", "data._target_", plugins)
     task = resolve(config["task"]["_target_"], "task", "task._target_", plugins)
@@ -198,6 +199,12 @@ def check_pair(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
         raise UsageError(
             f"task={name} was asked for, but data={card.name} is made for {card.task}; "
             f"leave out task={name} or choose other data."
+        )
+    scored, given = config["task"].get("quantiles"), config["model"].get("quantiles")
+    if scored != given:
+        raise UsageError(
+            f"task.quantiles={scored} are scored and the model gives {given}; leave out model.quantiles, which follows "
+            "the task, and choose a model that has it."
         )
 
 

@@ -109,40 +109,64 @@ class TokenPairs(Bucket):
 class Windows(Bucket):
     """Windows over a series: T steps to see, the next S steps to foretell. The series is stored once."""
 
-    def __init__(self, *, series: np.ndarray, starts: np.ndarray, window: int, horizon: int, ids: np.ndarray):
-        """series float32 [N, D]; starts int32 [n], the first row of each window."""
+    def __init__(
+        self,
+        *,
+        series: np.ndarray,
+        starts: np.ndarray,
+        window: int,
+        horizon: int,
+        ids: np.ndarray,
+        lead: int = 1,
+        covariates: int = 0,
+    ):
+        """series float32 [N, D + C], the C `covariates` behind; starts int32 [n], the first row of each window.
+
+        The first row to foretell is `lead` rows behind the last one to see.
+        """
         self.arrays = {"series": series, "starts": starts}
-        self.window, self.horizon = window, horizon
+        self.window, self.horizon, self.lead, self.covariates = window, horizon, lead, covariates
         self.ids = ids
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.window, self.horizon
 
+    @property
+    def rows(self) -> int:
+        """From the first row to see to the last one to foretell."""
+        return self.window + self.lead - 1 + self.horizon
+
     def take(self, arrays: Mapping[str, Any], index: Any) -> Batch:
-        offsets = np.arange(self.window + self.horizon, dtype=np.int32)
+        offsets = np.arange(self.rows, dtype=np.int32)
         rows = arrays["series"][arrays["starts"][index][:, None] + offsets[None, :]]
-        count = index.shape[0]
+        count, ahead = index.shape[0], rows[:, -self.horizon :]
+        channels = rows.shape[-1] - self.covariates
         return Batch(
             inputs=rows[:, : self.window],
             mask=np.ones((count, self.window), bool),
-            targets=rows[:, self.window :],
+            targets=ahead[..., :channels],
             target_mask=np.ones((count, self.horizon), bool),
+            future=ahead[..., channels:] if self.covariates else None,
         )
 
     def check(self, info: Info, where: str) -> None:
         series, starts = self.arrays["series"], self.arrays["starts"]
-        if series.ndim != 2 or series.shape[1] != info.features:
-            raise DataError(f"{where}: the series has shape {series.shape}, but {info.features} channels are declared.")
+        covariates = len(info.covariates or ())
+        if series.ndim != 2 or series.shape[1] != (info.features or 0) + covariates or self.covariates != covariates:
+            raise DataError(
+                f"{where}: the series has shape {series.shape}, but {info.features} channels and {covariates} "
+                "covariates are declared."
+            )
         bad = np.argwhere(~np.isfinite(series))
         if len(bad):
             row, column = bad[0]
             raise DataError(
                 f"{where}: row {row}, channel {column} is {series[row, column]}; every value must be finite."
             )
-        if (self.window, self.horizon) != (info.window, info.horizon):
+        if (*self.shape, self.lead) != (info.window, info.horizon, info.lead):
             raise DataError(f"{where}: windows of {self.shape} steps, but {(info.window, info.horizon)} are declared.")
-        last = len(series) - self.window - self.horizon
+        last = len(series) - self.rows
         outside = np.flatnonzero((starts < 0) | (starts > last))
         if len(outside):
             raise DataError(f"{where}: window {outside[0]} starts at row {starts[outside[0]]}, outside 0..{last}.")

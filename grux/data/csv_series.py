@@ -5,14 +5,15 @@ is standardised by the training rows; windows move by one row. What is odd in a 
 sentence names the setting that answers it.
 """
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
 from grux.arguments import PositiveInt
 from grux.data.base import Dataset
+from grux.data.calendar import FEATURES, Covariates, calendar_of, known_columns
 from grux.data.card import Card
-from grux.data.clock import grid_of, read_times
+from grux.data.clock import grid_of
 from grux.data.forecasting import Series, chronological_parts, windows_dataset
 from grux.data.own import Empty, Separator, Table, own_hashes, own_paths, read_own
 from grux.data.own_series import (
@@ -26,7 +27,7 @@ from grux.data.own_series import (
     imputed,
     joined,
     ordered,
-    read_numbers,
+    read_rows,
     regular,
 )
 from grux.data.wording import several
@@ -48,6 +49,8 @@ def csv_series(
     test: str | None,
     time: str | None,
     target: str | list[str] | None,
+    known: str | list[str] | None,
+    calendar: bool,
     window: PositiveInt,
     horizon: PositiveInt,
     season: PositiveInt | None,
@@ -62,14 +65,19 @@ def csv_series(
     decimal: Decimal,
     encoding: str,
 ) -> Dataset:
-    """The next `horizon` rows of the target columns from their last `window` rows; the yaml says what a choice does."""
+    """The next `horizon` rows of the target columns from their last `window` rows; the yaml says what a choice does.
+
+    Columns that are `known` ahead, and with `calendar` the places of the times in it, are inputs of window and horizon.
+    """
     paths = own_paths(path, validation, test, CARD.name)
     tables = {part: read_own(file, encoding=encoding, separator=separator, empty=empty) for part, file in paths.items()}
     first = tables["train"]
     time = first.header[0] if time is None else time
-    columns, notes = _columns(first, time, target, decimal)
+    ahead = _known(first, time, known)
+    columns, notes = _columns(first, time, target, decimal, ahead)
+    names = [*columns, *ahead]
     parts = [
-        ordered(_rows(table, time, columns, time_format, time_zone, decimal), unsorted=unsorted, repeated=repeated)
+        ordered(read_rows(table, time, names, time_format, time_zone, decimal), unsorted=unsorted, repeated=repeated)
         for table in tables.values()
     ]
     rows = joined(parts)
@@ -83,14 +91,17 @@ def csv_series(
         )
     train, validate, tested = chronological_parts(len(rows)) if len(sizes) == 1 else sizes
     rows = imputed(rows, (train, validate, tested), impute)
+    values, covariates = rows.values[:, : len(columns)], None
     if window + horizon <= train:  # else that is what to say first, and `windows_dataset` does
-        _check_constant(rows, train)
+        _check_constant(replace(rows, columns=tuple(columns), values=values), train)
+        covariates = _covariates(rows, len(columns), train, calendar)
     if season is None:
-        season = _season(rows.values[:train], grid.season)
+        season = _season(values[:train], grid.season)
         notes.append(f"season={season} was taken for a step of {grid.name}.")
     return windows_dataset(
         name=CARD.name,
-        series=Series(tuple(columns), tuple(rows.times), rows.values),
+        series=Series(tuple(columns), tuple(rows.times), values),
+        covariates=covariates,
         parts=(train, validate, tested),
         window=window,
         horizon=horizon,
@@ -106,11 +117,36 @@ def _season(values: np.ndarray, customary: int) -> int:
     return customary if len(apart) and np.abs(apart).max(0).all() else 1
 
 
-def _columns(table: Table, time: str, target: str | list[str] | None, decimal: Decimal) -> tuple[list[str], list[str]]:
+def _known(table: Table, time: str, known: str | list[str] | None) -> list[str]:
+    """The columns that are known ahead."""
+    names = [] if known is None else [known] if isinstance(known, str) else known
+    for name in names:
+        table.column(name, "data.known")
+        if name == time:
+            raise UsageError(f"data.known names {name!r}, the column of times; data.calendar=true reads those.")
+        if name in FEATURES:
+            raise UsageError(f"data.known names {name!r}, which is what data.calendar calls one of its own; rename it.")
+        if names.count(name) > 1:
+            raise UsageError(f"data.known names {name!r} twice; name each column once.")
+    return names
+
+
+def _covariates(rows: Rows, targets: int, train: int, calendar: bool) -> Covariates | None:
+    """What is known ahead: the columns behind the targets, and the calendar."""
+    names = rows.columns[targets:]
+    columns = known_columns(names, rows.values[:, targets:], train=train, name=CARD.name) if names else None
+    places = calendar_of(rows.times, train=train, name=CARD.name) if calendar else None
+    return columns.beside(places) if columns and places else columns or places
+
+
+def _columns(
+    table: Table, time: str, target: str | list[str] | None, decimal: Decimal, known: list[str]
+) -> tuple[list[str], list[str]]:
     """The columns to forecast, and notes on those that are none."""
     table.column(time, "data.time")
     if target is None:
-        columns, others = columns_of_numbers(table, decimal, without=time)
+        numbers, others = columns_of_numbers(table, decimal, without=time)
+        columns = [name for name in numbers if name not in known]
         if not columns:
             raise DataError(f"{table.path}: no column but {time!r} holds numbers; name other ones by data.target.")
         left = ", ".join(map(repr, others))
@@ -122,17 +158,11 @@ def _columns(table: Table, time: str, target: str | list[str] | None, decimal: D
         table.column(name, "data.target")
         if name == time:
             raise UsageError(f"data.target names {name!r}, the column of times; name columns of numbers.")
+        if name in known:
+            raise UsageError(f"data.target and data.known both name {name!r}; what is forecast is not known ahead.")
         if columns.count(name) > 1:
             raise UsageError(f"data.target names {name!r} twice; name each column once.")
     return columns, []
-
-
-def _rows(table: Table, time: str, columns: list[str], form: str | None, zone: str | None, decimal: Decimal) -> Rows:
-    at = table.column(time, "data.time")
-    lines = [line for line, _ in table.rows]
-    times = read_times([row[at] for _, row in table.rows], lines, where=str(table.path), form=form, zone=zone)
-    values = read_numbers(table, columns, decimal)
-    return Rows(tuple(columns), times, values, [(Path(table.path), line) for line in lines])
 
 
 def _check_constant(rows: Rows, train: int) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from grux.arguments import PositiveInt
 from grux.data.base import Dataset
+from grux.data.calendar import calendar_of
 from grux.data.card import Card
 from grux.data.fetch import File
 from grux.data.files import hashes
@@ -43,20 +44,23 @@ def ett(
     channels: Literal["multivariate", "univariate"],
     window: PositiveInt,
     horizon: PositiveInt,
+    calendar: bool,
 ) -> Dataset:
-    """All 7 channels from all 7, or the oil temperature from itself."""
+    """All 7 channels from all 7, or the oil temperature from itself; with `calendar` from the times too."""
     (file,) = (file for file in FILES if file.name == f"ETT{name}.csv")
     series = read_series(file.path())
     if channels == "univariate":
         series = series.select(TARGET)
     day = 24 if name.startswith("h") else 96
     month = 30 * day
+    parts = (12 * month, 4 * month, 4 * month)
     return windows_dataset(
         name="ett",
         series=series,
-        parts=(12 * month, 4 * month, 4 * month),
+        parts=parts,
         window=window,
         horizon=horizon,
+        covariates=calendar_of(series.times, train=parts[0], name="ett") if calendar else None,
         season=day,
         files=hashes((file,)),
     )

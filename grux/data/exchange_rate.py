@@ -3,6 +3,12 @@
 7,588 rows without dates. Protocol of the LTSF literature since Wu et al. 2021 (Autoformer): 70, 10 and 20 % of the rows
 in the order of time; stride 1; no batch is dropped; look-back 96. The season is one row: rates know no other, so the
 seasonal naive forecast is the last value, which is hard to beat here.
+
+`protocol=lstnet` is that of Lai et al. 2018: 60, 20 and 20 % of the rows, look-back 168, and of all rows ahead only the
+one `horizon` rows behind the window (3, 6, 12 or 24) is forecast and scored, by RSE and CORR. Both are comparable with
+the paper's: CORR knows no scale, and RSE is computed in raw units, as there. MSE and MAE are on the standardised scale,
+on which the paper has none; it divides each channel by its largest value over all rows, test rows included, which
+training here never sees.
 """
 
 import math
@@ -45,21 +51,32 @@ CARD = Card(
 
 
 def exchange_rate(
-    *, channels: Literal["multivariate", "univariate"], window: PositiveInt, horizon: PositiveInt
+    *,
+    channels: Literal["multivariate", "univariate"],
+    window: PositiveInt,
+    horizon: PositiveInt,
+    protocol: Literal["ltsf", "lstnet"],
 ) -> Dataset:
-    """All 8 channels from all 8, or the last from itself."""
+    """All 8 channels from all 8, or the last from itself: the next `horizon` rows, or in LSTNet's the last of them."""
     series = read_rates(FILES[0].path())
     if channels == "univariate":
         series = series.select(TARGET)
     return windows_dataset(
         name=CARD.name,
         series=series,
-        parts=ltsf_parts(len(series.values)),
+        parts=(ltsf_parts if protocol == "ltsf" else lstnet_parts)(len(series.values)),
         window=window,
-        horizon=horizon,
+        horizon=horizon if protocol == "ltsf" else 1,
+        lead=1 if protocol == "ltsf" else horizon,
         season=1,
         files=hashes(FILES),
     )
+
+
+def lstnet_parts(rows: int) -> tuple[int, int, int]:
+    """60, 20 and 20 % of the rows, as the code of Lai et al. 2018 cuts them."""
+    train, tested = rows * 6 // 10, rows * 8 // 10
+    return train, tested - train, rows - tested
 
 
 def read_rates(path: Path) -> Series:

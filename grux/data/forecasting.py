@@ -15,6 +15,7 @@ import numpy as np
 
 from grux.batch import Info
 from grux.data.base import Dataset, Split, Windows
+from grux.data.calendar import Covariates
 from grux.data.texts import read_table
 from grux.errors import DataError
 
@@ -93,14 +94,21 @@ def windows_dataset(
     season: int,
     files: dict[str, str],
     notes: tuple[str, ...] = (),
+    lead: int = 1,
+    covariates: Covariates | None = None,
 ) -> Dataset:
-    """Windows over `series`; `parts` are the rows of train, validation and test, later rows are not used."""
+    """Windows over `series`; `parts` are the rows of train, validation and test, later rows are not used.
+
+    The `horizon` begins `lead` rows behind the window. `covariates` has a row for each row of the series.
+    """
     train, validation, test = parts
     if sum(parts) > len(series.values):
         raise DataError(f"{name}: {sum(parts)} rows are needed, but the series has {len(series.values)}.")
-    if window + horizon > train:
+    seen = window + lead - 1
+    if seen + horizon > train:
+        ahead = f"horizon={horizon}" if lead == 1 else f"a step {lead} rows ahead"
         raise DataError(
-            f"{name}: window={window} and horizon={horizon} needs at least {window + horizon} training rows, but there "
+            f"{name}: window={window} and {ahead} needs at least {seen + horizon} training rows, but there "
             f"are {train}; choose a shorter window or horizon."
         )
     shortest = min(validation, test)
@@ -122,12 +130,18 @@ def windows_dataset(
         raise DataError(f"{name}: a channel repeats itself exactly every season={season} rows: MASE is undefined.")
     bounds = {
         "train": (0, train),
-        "validation": (train - window, train + validation),
-        "test": (train + validation - window, sum(parts)),
+        "validation": (train - seen, train + validation),
+        "test": (train + validation - seen, sum(parts)),
     }
-    splits = {
-        key: _split(scaled[start:end].astype(np.float32), window, horizon) for key, (start, end) in bounds.items()
-    }
+    columns = scaled if covariates is None else np.concatenate([scaled, covariates.values], axis=1)
+    known = 0 if covariates is None else len(covariates.names)
+
+    def split(start: int, end: int) -> Split:
+        starts = np.arange(end - start - seen - horizon + 1, dtype=np.int32)
+        rows = columns[start:end].astype(np.float32)
+        shape: dict[str, int] = {"window": window, "horizon": horizon, "lead": lead, "covariates": known}
+        return Split((Windows(series=rows, starts=starts, ids=starts, **shape),))
+
     info = Info(
         name=name,
         task="forecasting",
@@ -135,17 +149,16 @@ def windows_dataset(
         channels=series.columns,
         means=tuple(map(float, mean)),
         deviations=tuple(map(float, deviation)),
+        covariates=None if covariates is None else covariates.names,
+        covariate_means=None if covariates is None else covariates.means,
+        covariate_deviations=None if covariates is None else covariates.deviations,
         window=window,
         horizon=horizon,
+        lead=lead,
         season=season,
         mase_scale=tuple(float(value) for value in scale),
     )
-    return Dataset(info, splits, files, notes=notes)
-
-
-def _split(rows: np.ndarray, window: int, horizon: int) -> Split:
-    starts = np.arange(len(rows) - window - horizon + 1, dtype=np.int32)
-    return Split((Windows(series=rows, starts=starts, window=window, horizon=horizon, ids=starts),))
+    return Dataset(info, {key: split(*bound) for key, bound in bounds.items()}, files, notes=notes)
 
 
 def _time(cell: str, where: str) -> datetime:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from grux.arguments import PositiveInt
 from grux.data.base import Dataset
+from grux.data.calendar import calendar_of
 from grux.data.card import Card
 from grux.data.fetch import File
 from grux.data.files import hashes
@@ -36,17 +37,21 @@ CARD = Card(
 )
 
 
-def ili(*, channels: Literal["multivariate", "univariate"], window: PositiveInt, horizon: PositiveInt) -> Dataset:
-    """All 7 channels from all 7, or the last, OT (all patients), from itself."""
+def ili(
+    *, channels: Literal["multivariate", "univariate"], window: PositiveInt, horizon: PositiveInt, calendar: bool
+) -> Dataset:
+    """All 7 channels from all 7, or the last, OT (all patients), from itself; with `calendar` from the times too."""
     series = read_series(FILES[0].path())
     if channels == "univariate":
         series = series.select(TARGET)
+    parts = ltsf_parts(len(series.values))
     return windows_dataset(
         name=CARD.name,
         series=series,
-        parts=ltsf_parts(len(series.values)),
+        parts=parts,
         window=window,
         horizon=horizon,
+        covariates=calendar_of(series.times, train=parts[0], name=CARD.name) if calendar else None,
         season=YEAR,
         files=hashes(FILES),
     )

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from grux.data.clock import Grid, instants
+from grux.data.clock import Grid, instants, read_times
 from grux.data.own import MISSING, Table
 from grux.data.wording import several
 from grux.errors import DataError
@@ -97,6 +97,17 @@ def read_numbers(table: Table, columns: Sequence[str], decimal: Decimal) -> np.n
                 )
                 raise DataError(f"{where}: {row[place]!r} is not a finite number; {hint}.") from None
     return values
+
+
+def read_rows(
+    table: Table, time: str, columns: Sequence[str], form: str | None, zone: str | None, decimal: Decimal
+) -> Rows:
+    """The rows of a table in the order of the file; raises `DataError` with line and column for what cannot be read."""
+    at = table.column(time, "data.time")
+    lines = [line for line, _ in table.rows]
+    times = read_times([row[at] for _, row in table.rows], lines, where=str(table.path), form=form, zone=zone)
+    values = read_numbers(table, columns, decimal)
+    return Rows(tuple(columns), times, values, [(table.path, line) for line in lines])
 
 
 def ordered(rows: Rows, *, unsorted: Unsorted, repeated: Repeated) -> Rows:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from grux.arguments import PositiveInt
 from grux.data.base import Dataset
+from grux.data.calendar import calendar_of
 from grux.data.card import Card
 from grux.data.fetch import File
 from grux.data.files import hashes
@@ -38,19 +39,23 @@ CARD = Card(
 FAILED = -9999.0
 
 
-def weather(*, channels: Literal["multivariate", "univariate"], window: PositiveInt, horizon: PositiveInt) -> Dataset:
-    """All 21 channels from all 21, or the last, OT, from itself."""
+def weather(
+    *, channels: Literal["multivariate", "univariate"], window: PositiveInt, horizon: PositiveInt, calendar: bool
+) -> Dataset:
+    """All 21 channels from all 21, or the last, OT, from itself; with `calendar` from the times too."""
     # The literature counts rows, not minutes: the doubled stamp and the gap stay.
     series = read_series(FILES[0].path(), in_order=False)
     if channels == "univariate":
         series = series.select(TARGET)
     failed = int((series.values == FAILED).sum())
+    parts = ltsf_parts(len(series.values))
     return windows_dataset(
         name=CARD.name,
         series=series,
-        parts=ltsf_parts(len(series.values)),
+        parts=parts,
         window=window,
         horizon=horizon,
+        covariates=calendar_of(series.times, train=parts[0], name=CARD.name) if calendar else None,
         season=DAY,
         files=hashes(FILES),
         notes=(f"{failed} readings of {FAILED:g}, which a failed sensor gave, are taken as they stand.",),

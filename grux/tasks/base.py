@@ -5,6 +5,7 @@ A task gives sums and counts, never means, so that padding, filler rows, partial
 """
 
 import abc
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,7 +26,7 @@ class Task(abc.ABC):
     name: ClassVar[str]
     """As in `Info.task`."""
     directions: ClassVar[dict[str, bool]]
-    """Every metric that `summarise` may give, and whether higher is better."""
+    """Every metric that `summarise` may give and that is better one way, and whether higher is better."""
     primary: str
     """The metric that tables show; from `summarise` or, where `needs_decoding`, from `corpus_metrics`."""
     higher_is_better: ClassVar[bool]
@@ -59,6 +60,12 @@ class Task(abc.ABC):
     def summarise(self, totals: Sums) -> dict[str, float]:
         """Numbers from added sums (numpy, on the host): mean of sum / count over the entries of each metric."""
         return {name: mean_ratio(total, count) for name, (total, count) in totals.items()}
+
+    def fit(self, batches: Iterable[Batch]) -> None:  # noqa: B027 (most tasks have nothing to fit)
+        """Learns, on the host and before they are scored, what `baselines` know of the training examples.
+
+        `batches` are numpy, each training example once, with fillers.
+        """
 
     def baselines(self, batch: Batch) -> dict[str, Any]:
         """Outputs of methods that need no training, by name; what `metrics` takes. Pure, runs inside `jit`."""

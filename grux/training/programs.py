@@ -6,7 +6,7 @@ Compiling ahead of time keeps the seconds of compilation out of the seconds of t
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -284,8 +284,14 @@ def chunks_of(split: Split, batch_size: int, capacity: int = EVALUATION_CHUNK):
         index = np.full((capacity, width), -1, np.int32)
         index[: len(chunk.index)] = chunk.index
         flat = take_rows(bucket, bucket.arrays, index.reshape(-1))
-        batches = Batch(*(x.reshape(capacity, width, *x.shape[1:]) for x in flat))
+        batches = jax.tree.map(lambda x, own=width: x.reshape(capacity, own, *x.shape[1:]), flat)
         yield batches, chunk.steps, np.where(index >= 0, bucket.ids[index], -1)
+
+
+def examples_of(split: Split, batch_size: int) -> Iterator[Batch]:
+    """A whole split in numpy, each example once; the batches are those of a chunk behind each other."""
+    for batches, _, _ in chunks_of(split, batch_size):
+        yield jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batches)
 
 
 def _added(totals: Any, more: Any) -> Any:

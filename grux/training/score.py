@@ -11,7 +11,7 @@ from grux.data.base import Dataset, Split
 from grux.errors import DataError, Interrupted
 from grux.tasks.base import Task
 from grux.training import lag, lengths
-from grux.training.programs import Programs
+from grux.training.programs import Programs, examples_of
 from grux.training.state import TrainState
 
 Scores = dict[str, dict[str, float]]
@@ -95,6 +95,8 @@ def _score(
 ) -> Scored:
     """Scores of `state.best_params`; `first` time also of methods without training, and the probes."""
     scored = Scored([{} for _ in range(count)], texts=[{} for _ in range(count)])
+    if first and splits is None and type(task).fit is not Task.fit:
+        task.fit(examples_of(dataset.splits["train"], batch_size))
     for name, split in dataset.splits.items():
         if stop():
             raise Interrupted("Stopped before the scores were complete; start the same command again to finish.")

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from grux.config import check_nodes, check_settings, compose, configs_folder, expand, plugins_of
+from grux.config.check import check_pair
 from grux.config.settings import GROUPS, NODES, SETTINGS
 from grux.errors import UsageError
 
@@ -61,6 +62,16 @@ def test_every_file_composes_and_passes(choice: str):
 def test_train_yaml_declares_exactly_the_settings():
     written = set(yaml.safe_load((CONFIGS / "train.yaml").read_text())) - {"defaults", "hydra"}
     assert written == {*SETTINGS, *NODES}
+
+
+def test_the_quantiles_of_the_model_follow_the_task():
+    words = ("data=ett", "task.loss=pinball", "task.quantiles=[0.1,0.5,0.9]")
+    for model in ("forecaster", "autoregressive_forecaster", "encoder_decoder_forecaster"):
+        config = checked(*words, f"model={model}")
+        assert config["model"]["quantiles"] == [0.1, 0.5, 0.9] and checked("data=ett")["model"]["quantiles"] is None
+        check_pair(config)
+    with pytest.raises(UsageError, match=r"leave out model\.quantiles"):
+        check_pair(checked(*words, "model.quantiles=[0.5]"))
 
 
 def test_placed_defaults():

@@ -1,8 +1,12 @@
 """Tables of numbers read strictly; windows that respect the order of time."""
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import pytest
 
+from grux.data.base import take_rows
+from grux.data.calendar import calendar_of, known_columns
 from grux.data.forecasting import Series, chronological_parts, read_series, windows_dataset
 from grux.errors import DataError
 
@@ -141,3 +145,56 @@ def test_exact_repetition_has_no_mase():
 
 def test_largest_possible_window():
     assert windows(window=56).splits["train"].size == 1
+
+
+HOURS = tuple(datetime(2024, 2, 27) + timedelta(hours=6 * hour) for hour in range(100))
+
+
+def covariates():
+    return calendar_of(HOURS, train=60, name="toy")
+
+
+def test_the_calendar_by_hand():
+    found = covariates()
+    assert found.names == ("hour of day", "day of week", "day of month", "day of year")  # minutes stand still
+    tuesday, leap, last = found.values[0], found.values[8], found.values[99]
+    np.testing.assert_allclose(tuesday, [-0.5, 1 / 6 - 0.5, 26 / 30 - 0.5, 57 / 365 - 0.5])
+    np.testing.assert_allclose(leap, [-0.5, 3 / 6 - 0.5, 28 / 30 - 0.5, 59 / 365 - 0.5])  # 29 February
+    assert last[0] == pytest.approx(18 / 23 - 0.5) and np.abs(found.values).max() <= 0.5
+    weeks = calendar_of([datetime(2024, 1, 1) + timedelta(weeks=k) for k in range(20)], train=10, name="toy")
+    assert weeks.names == ("day of month", "day of year")
+    with pytest.raises(DataError, match="they have none"):
+        calendar_of((), train=10, name="toy")
+    with pytest.raises(DataError, match="no calendar feature changes"):
+        calendar_of([datetime(2024, 1, 1)] * 9, train=3, name="toy")
+
+
+@pytest.mark.parametrize("lead", [1, 3])
+def test_covariates_are_those_of_their_rows(lead):
+    known = covariates()
+    dataset = windows(covariates=known, lead=lead)
+    assert dataset.info.covariates == known.names and (dataset.info.features, dataset.info.lead) == (2, lead)
+    values = series().values
+    scaled = (values - values[:60].mean(0)) / values[:60].std(0)
+    for split, start in (("train", 0), ("validation", 60 - 7 - lead), ("test", 75 - 7 - lead)):
+        (bucket,) = dataset.splits[split].buckets
+        got = bucket.take(bucket.arrays, np.array([0, 2]))
+        seen, ahead = slice(start + 2, start + 10), slice(start + 9 + lead, start + 13 + lead)
+        np.testing.assert_allclose(got.inputs[1, :, :2], scaled[seen], rtol=1e-5)
+        np.testing.assert_allclose(got.inputs[1, :, 2:], known.values[seen], rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(got.targets[1], scaled[ahead], rtol=1e-5)
+        np.testing.assert_allclose(got.future[1], known.values[ahead], rtol=1e-5, atol=1e-7)
+    (plain,) = windows().splits["test"].buckets
+    assert dataset.splits["test"].size == plain.size == 17
+    assert plain.take(plain.arrays, np.array([0])).future is None
+    batch = take_rows(bucket, bucket.arrays, np.array([0, -1]))  # a filler row keeps the shape
+    assert batch.future.shape == (2, 4, 4) and not batch.mask[1].any()
+
+
+def test_known_columns_are_standardised_by_training_rows():
+    values = np.arange(40.0).reshape(20, 2)
+    found = known_columns(("price", "holiday"), values, train=10, name="toy")
+    np.testing.assert_allclose(found.values[:10].mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose(found.values * found.deviations + np.array(found.means), values)
+    with pytest.raises(DataError, match="'holiday' is constant over the 10 training rows"):
+        known_columns(("price", "holiday"), values * [1, 0], train=10, name="toy")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from grux.data.catalogue import catalogue
-from grux.data.exchange_rate import read_rates
+from grux.data.exchange_rate import FILES, read_rates
 from grux.data.first_token import first_token
 from grux.data.packages import PackageFile
 from grux.errors import DataError, UsageError
@@ -136,6 +136,32 @@ def test_ltsf_protocol(load, name):
     series = dataset.splits["train"].buckets[0].arrays["series"].astype(float)
     np.testing.assert_allclose(series.mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(series.std(0), 1, atol=1e-4)
+
+
+def test_lstnet_protocol(load):
+    """Every row of the last fifth is forecast once, from 168 rows that end `horizon` rows before it."""
+    dataset = load("exchange_rate", protocol="lstnet", window=168, horizon=12)
+    sizes = {key: split.size for key, split in dataset.splits.items()}
+    assert sizes == {"train": 4552 - 168 - 11, "validation": 1518, "test": 1518}
+    assert (dataset.info.horizon, dataset.info.lead, dataset.info.season) == (1, 12, 1)
+    (bucket,) = dataset.splits["test"].buckets
+    rates = (read_rates(FILES[0].path()).values - dataset.info.means) / np.array(dataset.info.deviations)
+    got = bucket.take(bucket.arrays, np.array([0, 1517]))
+    np.testing.assert_allclose(got.targets[:, 0], rates[[6070, 7587]], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(got.inputs[:, -1], rates[[6058, 7575]], rtol=1e-4, atol=1e-5)
+
+
+CALENDARS = {"ett": 4, "weather": 5, "ili": 2}  # weeks begin on one day, and only some readings come in the hour
+
+
+@pytest.mark.parametrize("name", CALENDARS)
+def test_the_calendar_of_a_data_set(load, name):
+    dataset, plain = load(name, calendar=True), load(name)
+    assert len(dataset.info.covariates) == CALENDARS[name] and plain.info.covariates is None
+    for split in ("train", "test"):
+        with_places, without = (d.splits[split].buckets[0].arrays["series"] for d in (dataset, plain))
+        np.testing.assert_array_equal(with_places[:, : plain.info.features], without)
+        assert np.abs(with_places[:, plain.info.features :]).max() <= 0.5
 
 
 def test_weather_says_what_its_faults_are(load):

@@ -9,7 +9,7 @@ from own_files import hours, load, replaced, write
 
 from grux.data.clock import grid_of, read_times
 from grux.data.own_series import Rows, imputed, joined, ordered, regular
-from grux.errors import DataError
+from grux.errors import DataError, UsageError
 
 HOURS = hours()
 SMALL = {"window": 8, "horizon": 4}
@@ -220,3 +220,36 @@ def test_a_series_that_repeats_its_season_exactly_has_another(tmp_path):
     dataset = load("csv_series", path=write(tmp_path / "my.csv", rows), **SMALL)
     assert dataset.info.season == 1
     assert "season=1 was taken for a step of 1 hour." in dataset.notes
+
+
+def test_what_is_known_ahead(tmp_path):
+    """A column that is known and the calendar stand behind the targets, and are not forecast."""
+    path = write(tmp_path / "my.csv", HOURS)
+    dataset = load("csv_series", path=path, known="temp", calendar=True, **SMALL)
+    info = dataset.info
+    assert info.channels == ("load",) and info.covariates == (
+        *("temp", "hour of day", "day of week", "day of month", "day of year"),
+    )
+    plain = series(load("csv_series", path=path, **SMALL))
+    np.testing.assert_array_equal(series(dataset)[:, :2], plain)
+    assert info.covariate_means[1:] == (0.0,) * 4 and info.covariate_deviations[0] == pytest.approx(
+        np.std([float(row.split(",")[2]) for row in HOURS[1:169]])
+    )
+    np.testing.assert_allclose(series(dataset)[:30, 2], np.arange(30) % 24 / 23 - 0.5, atol=1e-6)
+    alone = load("csv_series", path=path, target="load", known=["temp"], **SMALL)
+    np.testing.assert_array_equal(series(alone), series(dataset)[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"known": "tempp"}, "no column 'tempp' .data.known.; did you mean 'temp'"),
+        ({"known": ["temp", "temp"]}, "names 'temp' twice"),
+        ({"known": "temp", "target": ["load", "temp"]}, "data.target and data.known both name 'temp'"),
+        ({"known": "time"}, "the column of times"),
+    ],
+)
+def test_what_cannot_be_known_ahead(tmp_path, settings, sentence):
+    path = write(tmp_path / "my.csv", HOURS)
+    with pytest.raises((DataError, UsageError), match=sentence):
+        load("csv_series", path=path, **settings, **SMALL)

@@ -28,6 +28,7 @@ def model(info=INFO, seed=0, **options):
         dropout=0.0,
         normalise="none",
         channels="together",
+        quantiles=None,
         dtype="float32",
     )
     layer = functools.partial(Recurrent, cell=GRUCell)
@@ -42,7 +43,7 @@ def batch(rows=4, seed=0):
 
 
 @pytest.mark.parametrize("channels", ["together", "independent"])
-@pytest.mark.parametrize("normalise", ["none", "last", "window"])
+@pytest.mark.parametrize("normalise", ["none", "last", "window", "revin"])
 def test_shapes_and_filler_rows(normalise, channels):
     data = batch()
     filler = data._replace(mask=data.mask.at[3].set(False), inputs=data.inputs.at[3].set(0.0))
@@ -54,7 +55,7 @@ def test_shapes_and_filler_rows(normalise, channels):
     assert jnp.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("normalise", ["last", "window"])
+@pytest.mark.parametrize("normalise", ["last", "window", "revin"])
 def test_a_shift_of_the_window_shifts_the_forecast(normalise):
     net, data = model(normalise=normalise), batch()
     shift = jnp.array([3.0, -5.0])[None, None, :]
@@ -102,7 +103,7 @@ def test_it_learns_a_sine(channels):
     wave = np.sin(start + 0.7 * np.arange(11)[None, :, None]).astype(np.float32)
     ones = jnp.ones((64, 11), bool)
     data = Batch(jnp.asarray(wave[:, :8]), ones[:, :8], jnp.asarray(wave[:, 8:]), ones[:, 8:])
-    task = Forecasting(info=INFO, loss="mse", selection="mse")
+    task = Forecasting(info=INFO, loss="mse", quantiles=None, selection="mse")
     graph, state = nnx.split(model(channels=channels, normalise="last"))
     state = fitted(graph, state, task, data, steps=200, learning_rate=0.02)
     naive = task.summarise(task.metrics(task.baselines(data)["last_value"], data))["mse"]

@@ -16,7 +16,7 @@ INFO = Info(name="toy", task="forecasting", features=2, window=6, horizon=5, sea
 
 
 def task(**options):
-    return Forecasting(**{"info": INFO, "loss": "mse", "selection": "mse", **options})
+    return Forecasting(**{"info": INFO, "loss": "mse", "quantiles": None, "selection": "mse", **options})
 
 
 def series_batch(rows=4, seed=0):
@@ -65,7 +65,7 @@ def test_the_seasonal_naive_forecast_is_right_about_a_periodic_series():
     wave = jnp.tile(jnp.array([1.0, -1.0, 4.0]), 4)[None, :, None] * jnp.ones((1, 1, 2))
     data = series_batch(rows=1)._replace(inputs=wave[:, :6], targets=wave[:, 6:11])
     got = task().summarise(task().metrics(task().baselines(data)["seasonal_naive"], data))
-    assert got == {"mse": 0.0, "mae": 0.0, "mase": 0.0}
+    assert got == {"mse": 0.0, "mae": 0.0, "mase": 0.0, "corr": pytest.approx(1.0, abs=1e-5)}
 
 
 @settings(max_examples=20, deadline=None)
@@ -87,7 +87,7 @@ def test_fillers_and_splits_add_up(real, seed):
 def test_without_a_season_there_is_neither_mase_nor_a_seasonal_forecast():
     plain = task(info=dataclasses.replace(INFO, season=None, mase_scale=None))
     data = series_batch()
-    assert set(plain.metrics(data.targets, data)) == {"mse", "mae"}
+    assert set(plain.summarise(plain.metrics(data.targets, data))) == {"mse", "mae", "corr"}
     assert set(plain.baselines(data)) == {"last_value"}
 
 

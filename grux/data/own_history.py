@@ -1,0 +1,135 @@
+"""The history of a series of one's own, after which a finished run forecasts: read as `csv_series` reads, to its end.
+
+Columns are found by their names, in any order; others are left alone. The column of times is the one that was named,
+else the first that holds times.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from grux.data.clock import EPOCH, Grid, grid_of, read_times
+from grux.data.own import Table, near, own_path, read_own
+from grux.data.own_series import Rows, imputed, ordered, read_rows, regular
+from grux.data.wording import several
+from grux.errors import DataError
+
+READING = (
+    *("time", "time_format", "time_zone", "separator", "decimal", "encoding"),
+    *("empty", "unsorted", "repeated", "irregular", "impute"),
+)
+"""The settings of `csv_series` that say how a file is read."""
+
+
+@dataclass(frozen=True)
+class History:
+    """Rows in the order of time, on a grid, every value known; and how the file writes times."""
+
+    rows: Rows
+    """The columns of the run; those that are known ahead stand behind."""
+    ahead: np.ndarray
+    """float64 [F, K]: what is known ahead, in the rows after these."""
+    grid: Grid
+    time: str
+    """The column of times."""
+    like: str
+    """A time as it stands in the file."""
+    form: str | None
+
+    def after(self, steps: int) -> datetime:
+        """The time so many steps behind the last row."""
+        last = self.grid.position(self.rows.times[-1])
+        if abs(last - round(last)) > 1e-6:  # data.irregular=keep: rows were counted
+            return replace(self.grid, start=self.rows.times[-1]).at(steps)
+        return self.grid.at(round(last) + steps)
+
+    def stamp(self, time: datetime) -> str:
+        """A time written as in the file."""
+        if self.form == EPOCH:
+            return f"{time.timestamp():.15g}"
+        if self.form:
+            return time.strftime(self.form)
+        if len(self.like) <= len("2020-01-01"):
+            text = time.date().isoformat()
+        else:
+            brief = "minutes" if self.like.count(":") == 1 else "auto"
+            text = time.isoformat("T" if "T" in self.like else " ", timespec=brief)
+        return text.replace("-", "/", 2) if "/" in self.like else text
+
+
+def read_history(
+    path: str,
+    *,
+    columns: Sequence[str],
+    known: Sequence[str] = (),
+    least: int,
+    coming: int = 0,
+    reading: Mapping[str, Any],
+    usual: str | None = None,
+) -> History:
+    """The history in a file. `columns`: what the run forecasts; `least`: the rows that it sees.
+
+    Of columns that are `known` ahead the file also has `coming` rows after the history, in which those that are
+    forecast are empty.
+
+    `reading` has the settings of `READING`; where its `time` is null the column is `usual`, if there is one of that
+    name, or else recognised. Raises `DataError` for a file that lacks a column, has too few rows, or is odd in a way
+    that no setting answers.
+    """
+    own = own_path(path, "--input")
+    table = read_own(own, encoding=reading["encoding"], separator=reading["separator"], empty=reading["empty"])
+    names = [*columns, *known]
+    for name in names:
+        if name not in table.header:
+            others = [other for other in table.header if other not in names]
+            reads = f" and knows {', '.join(known)} ahead" if known else ""
+            raise DataError(
+                f"{path}: there is no column {name!r}, and the run forecasts {', '.join(columns)}{reads}; "
+                f"{near(name, others)}"
+            )
+    there = usual if usual in table.header else None
+    time = reading["time"] or there or _time_column(table, names, reading)
+    rows = read_rows(table, time, names, reading["time_format"], reading["time_zone"], reading["decimal"])
+    rows = ordered(rows, unsorted=reading["unsorted"], repeated=reading["repeated"])
+    grid = grid_of(rows.times)
+    rows, _ = regular(rows, [len(rows)], grid, reading["irregular"])
+    past = _past(rows, len(columns)) if known else len(rows)
+    if past < least:
+        raise DataError(
+            f"{path} has {several(past, 'row', 'rows')} of the past, and the run sees the last {least} before it "
+            "forecasts; give a file with more of it."
+        )
+    if known and len(rows) - past < coming:
+        raise DataError(
+            f"{path}: {', '.join(known)} must be known of the {several(coming, 'row', 'rows')} that are forecast, and "
+            f"the file ends with {len(rows) - past} in which {', '.join(columns)} are empty; add what is missing."
+        )
+    later = rows.taken(range(past, past + coming))
+    later = imputed(replace(later, columns=tuple(known), values=later.values[:, len(columns) :]), [len(later)], None)
+    rows = imputed(rows.taken(range(past)), [past], reading["impute"])
+    place = table.column(time, "data.time")
+    return History(rows, later.values, grid, time, table.rows[-1][1][place], reading["time_format"])
+
+
+def _past(rows: Rows, columns: int) -> int:
+    """How many rows there are up to the last one that has a value to forecast."""
+    return int(np.flatnonzero(~np.isnan(rows.values[:, :columns]).all(1)).max(initial=-1)) + 1
+
+
+def _time_column(table: Table, others: Sequence[str], reading: Mapping[str, Any]) -> str:
+    line, first = table.rows[0]
+    for place, name in enumerate(table.header):
+        if name in others:
+            continue
+        try:
+            read_times([first[place]], [line], where="", form=reading["time_format"], zone=reading["time_zone"])
+        except DataError:
+            continue
+        return name
+    raise DataError(
+        f"{table.path}: beside the columns that the run reads none holds a time like 2016-07-01 00:00 in line {line}; "
+        "name it by data.time=COLUMN, and how it is written by data.time_format='%d.%m.%Y %H:%M' and its like."
+    )
