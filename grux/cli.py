@@ -27,6 +27,7 @@ COMMANDS = {
     "suggest": "the next tokens that a trained language model expects",
     "classify": "texts by a trained classifier",
     "compose": "a trained model of music writes a MIDI file",
+    "transcribe": "what is said in sound, by a trained model; while it is said, with --stream",
     "data": "list, fetch and verify data sets",
     "doctor": "versions, devices, folders: what a bug report needs",
 }
@@ -88,7 +89,7 @@ def report(error: BaseException) -> int:
 def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if arguments else "--help"
     if name in ("-h", "--help", "help"):
-        print(HELP.format(commands="\n".join(f"  {name:8} {line}" for name, line in COMMANDS.items())))
+        print(HELP.format(commands="\n".join(f"  {name:10} {line}" for name, line in COMMANDS.items())))
         return 0
     if name == "--version":
         print(f"grux {__version__}")

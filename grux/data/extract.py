@@ -7,6 +7,7 @@ CVE-2025-4517; it is not relied on.)
 """
 
 import gzip
+import io
 import lzma
 import os
 import shutil
@@ -56,6 +57,28 @@ def extract(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def contents(
+    archive: Path,
+    ending: str | tuple[str, ...],
+    *,
+    max_members: int = MAX_MEMBERS,
+    max_bytes: int = MAX_BYTES,
+    max_ratio: int = MAX_RATIO,
+) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file of an archive whose name ends so, in order; nothing is written to disk."""
+    limit = _limit(archive, max_bytes, max_ratio)
+    try:
+        for number, (name, stream) in enumerate(_members(archive)):
+            if number >= max_members:
+                raise DataError(f"{archive}: more than {max_members} members; the archive was refused.")
+            out = io.BytesIO()  # the caps hold for what is left out, too
+            limit = _copy(stream, out, limit, archive)
+            if name.endswith(ending):
+                yield name, out.getvalue()
+    except DAMAGED as error:
+        raise DataError(f"{archive} cannot be read ({error}); get a good copy.") from error
 
 
 def decompress(path: Path, *, max_bytes: int = MAX_BYTES, max_ratio: int = MAX_RATIO) -> bytes:
