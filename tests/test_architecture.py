@@ -64,7 +64,15 @@ MAY_IMPORT["trained"] = (*MAY_IMPORT["config"], "config", "rates")
 MAY_IMPORT["run"] = (*MAY_IMPORT["assembly"], "folder", "together", "assembly")
 MAY_IMPORT["launch"] = (*MAY_IMPORT["run"], "run")
 MAY_IMPORT["tuning"] = (*MAY_IMPORT["launch"], "launch")
-MAY_IMPORT["cli"] = MAY_IMPORT["commands"] = (*MAY_IMPORT["tuning"], "tuning", "trained", "midi", "sound", "cli", "commands")
+MAY_IMPORT["cli"] = MAY_IMPORT["commands"] = (
+    *MAY_IMPORT["tuning"],
+    "tuning",
+    "trained",
+    "midi",
+    "sound",
+    "cli",
+    "commands",
+)
 MAY_IMPORT["__main__"] = ("cli",)
 
 # Package: the places that may import it. A name that ends in ".py" is one file, "training/?" any one file of that room.

@@ -109,6 +109,6 @@ def _what(trained: Trained) -> str:
 
 def describe(path: Path, channels: int, given: int, rate: int) -> str | None:
     """What had to be done to a file before it could be heard; None where nothing."""
-    done = [f"has {channels} channels, of which the mean is taken"] * (channels > 1)
-    done += [f"has {given} Hz and is brought to {rate} Hz"] * (given != rate)
-    return f"{path} {' and '.join(done)}" if done else None
+    done = [f"{channels} channels, of which the mean is taken"] * (channels > 1)
+    done += [f"{given} Hz, and is brought to {rate} Hz"] * (given != rate)
+    return f"{path} has {' and '.join(done)}" if done else None
