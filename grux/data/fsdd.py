@@ -2,10 +2,10 @@
 
 Two ways to divide it:
 
-    official                  recordings 0 to 4 of each digit and speaker are test, as its authors have it; of the other
-                              45, 5 to 9 are validation here and 10 to 49 train: all speakers are known
-    leave_one_speaker_out     all of one speaker is test, all of the next one by name (the first follows the last) is
-                              validation, the rest train: selection, too, is made on a voice that was never heard
+    the official one         takes 0 to 4 of each digit and speaker are test, as its authors have it; of the other 45,
+                             5 to 9 are validation here and 10 to 49 train: all voices are known
+    a speaker is left out    all of that one is test, all of the next one by name (the first follows the last) is
+                             validation, the rest train: selection, too, is made on a voice that was never heard
 
 The archive is that of commit 26eb9aaf packed again, 3,000 recordings; it comes from a mirror. At the public address
 lies the release v1.0.9 of 2,500 recordings, which has another hash and is refused.
@@ -17,7 +17,6 @@ import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -37,7 +36,6 @@ TAKES = 50  # of each digit by each speaker
 TEST, VALIDATION = range(0, 5), range(5, 10)
 NAME = re.compile(r"(?:.*/)?(\d)_([a-z]+)_(\d+)\.wav")
 LICENCE = "CC BY-SA 4.0"
-Division = Literal["official", "leave_one_speaker_out"]
 
 FILES = (
     File(
@@ -71,17 +69,16 @@ class Recording:
 
 def fsdd(
     *,
-    split: Division,
-    speaker: str | None,
+    leave_out: str | None,
     features: Features,
     mels: PositiveInt,
     coefficients: PositiveInt,
     stack: PositiveInt,
     buckets: PositiveInt,
 ) -> Dataset:
-    """Which digit it is. `speaker`: who is test where split=leave_one_speaker_out."""
+    """Which digit it is. `leave_out`: the speaker who is test; None divides as its authors do."""
     front = FrontEnd(rate=RATE, features=features, mels=mels, coefficients=coefficients, stack=stack)
-    parts = divide(recordings(FILES[0].path()), split, speaker)
+    parts = divide(recordings(FILES[0].path()), leave_out)
     front, steps = fitted_steps(front, {name: [each.samples for each in rows] for name, rows in parts.items()})
     return classified(
         name=CARD.name,
@@ -125,26 +122,16 @@ def read_wave(content: bytes, where: str) -> np.ndarray:
     return np.frombuffer(raw, "<i2") / 32768.0
 
 
-def divide(found: Sequence[Recording], split: Division, speaker: str | None) -> dict[str, list[Recording]]:
-    """Train, validation and test. Raises UsageError where `speaker` and `split` do not go together."""
-    speakers = sorted({each.speaker for each in found})
-    if split == "official":
-        if speaker is not None:
-            raise UsageError(
-                f"speaker={speaker} is left out by data.split=leave_one_speaker_out alone, and data.split={split} has "
-                "all speakers in all splits; set that split or data.speaker=null."
-            )
-        place = {
-            take: "test" if take in TEST else "validation" if take in VALIDATION else "train" for take in range(TAKES)
-        }
-        where = [place[each.take] for each in found]
+def divide(found: Sequence[Recording], leave_out: str | None) -> dict[str, list[Recording]]:
+    """Train, validation and test; None: the official ones. Raises UsageError for an unknown speaker."""
+    if leave_out is None:
+        where = ["test" if r.take in TEST else "validation" if r.take in VALIDATION else "train" for r in found]
     else:
-        if speaker not in speakers:
-            given = "no speaker is" if speaker is None else f"speaker={speaker} is not"
-            raise UsageError(f"{given} there to be left out; choose data.speaker= one of {', '.join(speakers)}.")
-        following = speakers[(speakers.index(speaker) + 1) % len(speakers)]
-        names = {speaker: "test", following: "validation"}
-        where = [names.get(each.speaker, "train") for each in found]
+        speakers = sorted({each.speaker for each in found})
+        if leave_out not in speakers:
+            raise UsageError(f"leave_out={leave_out} is no speaker here; choose one of {', '.join(speakers)}, or null.")
+        following = speakers[(speakers.index(leave_out) + 1) % len(speakers)]
+        where = [{leave_out: "test", following: "validation"}.get(each.speaker, "train") for each in found]
     return {
         name: [each for each, place in zip(found, where, strict=True) if place == name]
         for name in ("train", "validation", "test")

@@ -39,15 +39,14 @@ def fsdd_strings(
     validation: PositiveInt,
     test: PositiveInt,
     data_seed: NonNegativeInt,
-    split: fsdd.Division,
-    speaker: str | None,
+    leave_out: str | None,
     features: Features,
     mels: PositiveInt,
     coefficients: PositiveInt,
     stack: PositiveInt,
     buckets: PositiveInt,
 ) -> Dataset:
-    """Strings of `shortest` to `longest` digits; pauses in seconds; `split` and `speaker` as in data=fsdd."""
+    """Strings of `shortest` to `longest` digits; pauses in seconds; `leave_out` as in data=fsdd."""
     if shortest > longest:
         raise UsageError(f"shortest={shortest} is above longest={longest}; choose shortest <= longest.")
     if shortest_pause > longest_pause:
@@ -56,7 +55,7 @@ def fsdd_strings(
             "longest_pause."
         )
     front = FrontEnd(rate=fsdd.RATE, features=features, mels=mels, coefficients=coefficients, stack=stack)
-    parts = fsdd.divide(fsdd.recordings(FILES[0].path()), split, speaker)
+    parts = fsdd.divide(fsdd.recordings(FILES[0].path()), leave_out)
     counts = {"train": train, "validation": validation, "test": test}
     pauses = round(shortest_pause * fsdd.RATE), round(longest_pause * fsdd.RATE)
     strings = {

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from test_fsdd import archive
+from sound_files import archive
 
 from grux.data import an4
 from grux.errors import DataError

@@ -1,35 +1,13 @@
 """Spoken digits: what an archive must hold, how speakers are divided, and strings made of single recordings."""
 
-import io
-import tarfile
-import wave
-
 import numpy as np
 import pytest
+from sound_files import archive, wav
 
 from grux.data import fsdd, fsdd_strings
 from grux.errors import DataError, UsageError
 
 SPEAKERS = ("ann", "bob", "cyd")
-
-
-def wav(samples, channels=1, rate=8000):
-    out = io.BytesIO()
-    with wave.open(out, "wb") as sound:
-        sound.setnchannels(channels)
-        sound.setsampwidth(2)
-        sound.setframerate(rate)
-        sound.writeframes(np.asarray(samples, "<i2").tobytes())
-    return out.getvalue()
-
-
-def archive(path, files):
-    with tarfile.open(path, "w") as bundle:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            bundle.addfile(info, io.BytesIO(content))
-    return path
 
 
 def files():
@@ -74,7 +52,7 @@ def found(samples=200):
 
 
 def test_the_official_division():
-    parts = fsdd.divide(found(), "official", None)
+    parts = fsdd.divide(found(), None)
     assert {name: len(rows) for name, rows in parts.items()} == {"train": 1200, "validation": 150, "test": 150}
     assert {name: sorted({each.take for each in rows}) for name, rows in parts.items()} == {
         "train": list(range(10, 50)),
@@ -85,7 +63,7 @@ def test_the_official_division():
 
 @pytest.mark.parametrize(("test", "validation"), [("ann", "bob"), ("cyd", "ann")])
 def test_one_speaker_is_left_out_and_another_one_chooses(test, validation):
-    parts = fsdd.divide(found(), "leave_one_speaker_out", test)
+    parts = fsdd.divide(found(), test)
     (third,) = set(SPEAKERS) - {test, validation}
     assert {name: {each.speaker for each in rows} for name, rows in parts.items()} == {
         **{"train": {third}, "validation": {validation}},
@@ -94,19 +72,13 @@ def test_one_speaker_is_left_out_and_another_one_chooses(test, validation):
     assert all(len(rows) == 500 for rows in parts.values())
 
 
-def test_a_speaker_goes_with_the_split_that_leaves_one_out():
-    with pytest.raises(UsageError, match=r"speaker=ann is left out by data\.split=leave_one_speaker_out alone"):
-        fsdd.divide(found(), "official", "ann")
-    with pytest.raises(
-        UsageError, match=r"no speaker is there to be left out; choose data\.speaker= one of ann, bob, cyd"
-    ):
-        fsdd.divide(found(), "leave_one_speaker_out", None)
-    with pytest.raises(UsageError, match="speaker=dan is not there"):
-        fsdd.divide(found(), "leave_one_speaker_out", "dan")
+def test_an_unknown_speaker_is_refused():
+    with pytest.raises(UsageError, match="leave_out=dan is no speaker here; choose one of ann, bob, cyd, or null"):
+        fsdd.divide(found(), "dan")
 
 
 def strings(name="test", count=60, digits=(2, 4), pauses=(80, 240), seed=0):
-    rows = fsdd.divide(found(), "official", None)[name]
+    rows = fsdd.divide(found(), None)[name]
     return rows, fsdd_strings.make_strings(rows, name, count, digits, pauses, seed)
 
 
@@ -160,7 +132,7 @@ def test_quietest_ten_milliseconds():
 )
 def test_bounds_in_the_wrong_order(changes, sentence):
     given = dict(shortest=2, longest=3, shortest_pause=0.1, longest_pause=0.2, train=9, validation=9, test=9)
-    front = dict(data_seed=0, split="official", speaker=None, features="logmel", mels=24, coefficients=13, stack=3)
+    front = dict(data_seed=0, leave_out=None, features="logmel", mels=24, coefficients=13, stack=3)
     with pytest.raises(UsageError, match=sentence):
         fsdd_strings.fsdd_strings(**{**given, **front, "buckets": 1, **changes})
 
