@@ -22,8 +22,8 @@ class Batch(NamedTuple):
     mask: Any
     """bool [B, T]: the real input steps; padding stands on the right."""
     targets: Any
-    """int32 [B] class, float32 [B, S, D] future values, int32 [B, S] token ids that end with EOS, or, where each step
-    foretells the next one (S = T), float32 [B, T, D] frames."""
+    """int32 [B] class, float32 [B, S, D] future values, int32 [B, S] token ids that end with EOS (without it
+    in transcription), or, where each step foretells the next one (S = T), float32 [B, T, D] frames."""
     target_mask: Any
     """bool [B] for classes, bool [B, S] otherwise: what counts in the loss and in the metrics."""
     future: Any = None
@@ -38,13 +38,13 @@ class Info:
     name: str
     """The data set, as on the command line: "sst2", "multi30k", ..."""
     task: str
-    """"classification", "forecasting", "translation", "language_modelling" or "polyphony"."""
+    """"classification", "forecasting", "translation", "transcription", "language_modelling" or "polyphony"."""
     vocabulary: int | None = None
     """Size of the input vocabulary, special tokens included."""
     target_vocabulary: int | None = None
-    """Size of the output vocabulary, special tokens included (translation)."""
+    """Size of the output vocabulary, special tokens included (translation, transcription)."""
     max_target_length: int | None = None
-    """Longest target in tokens, EOS included, that decoding may write (translation)."""
+    """Longest target in tokens, EOS included, that decoding may write (translation); the most steps (transcription)."""
     continuous: bool = False
     """Whether each batch goes on where the one before ended, so that a model carries its state along."""
     characters: bool = False

@@ -26,8 +26,13 @@ COMMANDS = {
     "generate": "a trained language model writes on from a prompt",
     "suggest": "the next tokens that a trained language model expects",
     "classify": "texts by a trained classifier",
+    "translate": "sentences by a trained translator, by beam search",
+    "chat": "a conversation with a trained model of dialogues",
     "forecast": "the next rows of a series, with intervals",
+    "detect": "what is unusual in a file, by a trained detector of anomalies",
     "compose": "a trained model of music writes a MIDI file",
+    "transcribe": "what is said in sound, by a trained model; while it is said, with --stream",
+    "probe": "what a trained model remembers: accuracy by length, gradient by lag",
     "demo": "train a small model and use it, for each application",
     "data": "list, fetch and verify data sets",
     "doctor": "versions, devices, folders: what a bug report needs",
@@ -90,7 +95,7 @@ def report(error: BaseException) -> int:
 def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if arguments else "--help"
     if name in ("-h", "--help", "help"):
-        print(HELP.format(commands="\n".join(f"  {name:8} {line}" for name, line in COMMANDS.items())))
+        print(HELP.format(commands="\n".join(f"  {name:10} {line}" for name, line in COMMANDS.items())))
         return 0
     if name == "--version":
         print(f"grux {__version__}")

@@ -7,7 +7,7 @@
     row 4   models | interop
     row 5   training
     row 6   counting
-    row 7   config  folder  matching  together  assembly  trained  run  launch  tuning  midi
+    row 7   config  folder  matching  together  assembly  trained  run  launch  tuning  midi  sound
     row 8   cli  commands
 
 Each rule is a function of a source tree that returns its complaints. It runs over the real tree, and over small wrong
@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "folder": (*GROUND, "results", "config"),
     "together": (*GROUND, "results", "config"),
     "midi": GROUND,
+    "sound": GROUND,
 }
 MAY_IMPORT["matching"] = (*MAY_IMPORT["config"], "config", "counting")
 MAY_IMPORT["assembly"] = (*MAY_IMPORT["matching"], "rates", "matching")
@@ -63,7 +64,15 @@ MAY_IMPORT["trained"] = (*MAY_IMPORT["config"], "config", "rates")
 MAY_IMPORT["run"] = (*MAY_IMPORT["assembly"], "folder", "together", "assembly")
 MAY_IMPORT["launch"] = (*MAY_IMPORT["run"], "run")
 MAY_IMPORT["tuning"] = (*MAY_IMPORT["launch"], "launch")
-MAY_IMPORT["cli"] = MAY_IMPORT["commands"] = (*MAY_IMPORT["tuning"], "tuning", "trained", "midi", "cli", "commands")
+MAY_IMPORT["cli"] = MAY_IMPORT["commands"] = (
+    *MAY_IMPORT["tuning"],
+    "tuning",
+    "trained",
+    "midi",
+    "sound",
+    "cli",
+    "commands",
+)
 MAY_IMPORT["__main__"] = ("cli",)
 
 # Package: the places that may import it. A name that ends in ".py" is one file, "training/?" any one file of that room.

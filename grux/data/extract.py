@@ -7,6 +7,7 @@ CVE-2025-4517; it is not relied on.)
 """
 
 import gzip
+import io
 import lzma
 import os
 import shutil
@@ -56,6 +57,30 @@ def extract(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def contents(
+    archive: Path,
+    ending: str | tuple[str, ...],
+    *,
+    max_members: int = MAX_MEMBERS,
+    max_bytes: int = MAX_BYTES,
+    max_ratio: int = MAX_RATIO,
+) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file of an archive whose name ends so, in order; nothing is written to disk."""
+    limit = _limit(archive, max_bytes, max_ratio)
+    seen: set[str] = set()
+    try:
+        for number, (name, stream) in enumerate(_members(archive)):
+            if number >= max_members:
+                raise DataError(f"{archive}: more than {max_members} members; the archive was refused.")
+            _own_name(name, archive, seen)
+            out = io.BytesIO()  # the caps hold for what is left out, too
+            limit = _copy(stream, out, limit, archive)
+            if name.endswith(ending):
+                yield name, out.getvalue()
+    except DAMAGED as error:
+        raise DataError(f"{archive} cannot be read ({error}); get a good copy.") from error
 
 
 def decompress(path: Path, *, max_bytes: int = MAX_BYTES, max_ratio: int = MAX_RATIO) -> bytes:
@@ -117,15 +142,22 @@ def _check_name(name: str, archive: Path) -> list[str]:
 
 
 def _target(work: Path, name: str, archive: Path, seen: set[str]) -> Path:
-    parts = _check_name(name, archive)
-    target = work.joinpath(*parts)
-    if not parts or not target.resolve().is_relative_to(work.resolve()):
+    target = work.joinpath(*_own_name(name, archive, seen))
+    if not target.resolve().is_relative_to(work.resolve()):
         raise DataError(f"{archive}: {name!r} leads out of its folder; the archive was refused.")
+    return target
+
+
+def _own_name(name: str, archive: Path, seen: set[str]) -> list[str]:
+    """The parts of a name that no member before it has."""
+    parts = _check_name(name, archive)
+    if not parts:
+        raise DataError(f"{archive}: {name!r} names no file; the archive was refused.")
     folded = "/".join(parts).casefold()
     if folded in seen:
         raise DataError(f"{archive}: {name!r} stands in it twice (case apart); the archive was refused.")
     seen.add(folded)
-    return target
+    return parts
 
 
 def _copy(stream: IO[bytes], out: IO[bytes], limit: int, archive: Path) -> int:

@@ -7,17 +7,45 @@ from dataclasses import dataclass
 from typing import Any
 
 # Records keep fractions; a reader expects percent.
-PERCENT = frozenset({"accuracy", "f1", "coverage"})
-NAMES = {"bleu": "BLEU", "chrf": "chrF", "f1": "F1", "mse": "MSE", "mae": "MAE", "mase": "MASE", "nll": "NLL"} | {
-    **{"rse": "RSE", "corr": "CORR", "crps": "CRPS", "pinball": "pinball loss"},
-    "nll_after_first": "NLL after the first step",
+PERCENT = frozenset(
+    {"accuracy", "f1", "f1_point_adjusted_inflated", "exact_match", "ece", "coverage", "wer", "cer"},
+)
+NAMES = {
+    "auprc": "AUPRC",
+    "auroc": "AUROC",
     "bits_per_character": "bits per character",
+    "bleu": "BLEU",
+    "cer": "CER",
+    "chrf": "chrF",
+    "corr": "CORR",
+    "crps": "CRPS",
+    "ece": "ECE",
+    "exact_match": "exact match",
+    "f1": "F1",
+    "f1_point_adjusted_inflated": "F1 point-adjusted (inflated)",
+    "mae": "MAE",
+    "mase": "MASE",
+    "mse": "MSE",
+    "nab": "NAB",
+    "nll": "NLL",
+    "nll_after_first": "NLL after the first step",
+    "pinball": "pinball loss",
+    "rse": "RSE",
+    "wer": "WER",
 }
 # For records that do not say it themselves; a metric that stands in neither has no arrow and no best.
-HIGHER = frozenset({"accuracy", "f1", "bleu", "chrf", "corr"})
-LOWER = frozenset({"loss", "perplexity", "bits_per_character", "mse", "mae", "mase", "nll", "nll_after_first"}) | {
-    *("rse", "pinball", "crps"),
-}
+HIGHER = frozenset(
+    {
+        *("accuracy", "f1", "exact_match", "bleu", "chrf", "corr"),
+        *("auroc", "auprc", "f1_point_adjusted_inflated", "nab"),
+    }
+)
+LOWER = frozenset(
+    {
+        *("loss", "perplexity", "bits_per_character", "nll", "nll_after_first", "ece", "wer", "cer"),
+        *("mse", "mae", "mase", "rse", "pinball", "crps"),
+    }
+)
 
 SIZES = ((10**9, "B"), (10**6, "M"), (10**3, "K"))
 MOST_DECIMALS = 4  # beyond, numbers are printed as 1.00e-05

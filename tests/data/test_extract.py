@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from grux.data.extract import decompress, extract
+from grux.data.extract import contents, decompress, extract
 from grux.errors import DataError
 
 CONTENT = {"readme.txt": b"hello", "deep/er/data.bin": bytes(range(256)) * 40}
@@ -44,6 +44,18 @@ def test_good_archives(tmp_path, kind):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["here"]
 
 
+@pytest.mark.parametrize("kind", ["w:gz", "zip"])
+def test_contents_of_some_members(tmp_path, kind):
+    make = zipped if kind == "zip" else lambda path, members: tar(path, members, kind)
+    archive = make(tmp_path / "archive", CONTENT.items())
+    assert dict(contents(archive, ".bin")) == {"deep/er/data.bin": CONTENT["deep/er/data.bin"]}
+    assert dict(contents(archive, (".bin", ".txt"))) == CONTENT
+    with pytest.raises(DataError, match="more than 1 members"):
+        list(contents(archive, ".none", max_members=1))
+    with pytest.raises(DataError, match="grows beyond its size limit"):
+        list(contents(archive, ".none", max_bytes=1000))
+
+
 def special(kind, name="x", link=""):
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, link
@@ -73,18 +85,22 @@ HOSTILE = {
 }
 
 
-def check_refused(archive, tmp_path, **caps):
+def check_refused(archive, tmp_path, in_memory=True, **caps):
     folder = tmp_path / "safe" / "out"
     before = set(tmp_path.iterdir()) | {folder.parent}
     with pytest.raises(DataError, match="archive"):
         extract(archive, folder, **caps)
+    if in_memory:
+        with pytest.raises(DataError, match="archive"):
+            list(contents(archive, "", **caps))
     assert list(folder.parent.iterdir()) == []
     assert set(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("members", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_tar(tmp_path, members):
-    check_refused(tar(tmp_path / "archive.tar.gz", members), tmp_path)
+    # In memory a file may be called like a folder: there are no folders.
+    check_refused(tar(tmp_path / "archive.tar.gz", members), tmp_path, members is not HOSTILE["file as folder"])
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -93,7 +109,7 @@ def test_hostile_tar(tmp_path, members):
     [m for name, m in HOSTILE.items() if all(isinstance(x, tuple) for x in m) and name != "only a dot"],
 )
 def test_hostile_zip(tmp_path, members):
-    check_refused(zipped(tmp_path / "archive.zip", members), tmp_path)
+    check_refused(zipped(tmp_path / "archive.zip", members), tmp_path, members is not HOSTILE["file as folder"])
 
 
 def test_zip_symlink(tmp_path):
