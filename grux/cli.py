@@ -27,6 +27,7 @@ COMMANDS = {
     "suggest": "the next tokens that a trained language model expects",
     "classify": "texts by a trained classifier",
     "compose": "a trained model of music writes a MIDI file",
+    "probe": "what a trained model remembers: accuracy by length, gradient by lag",
     "data": "list, fetch and verify data sets",
     "doctor": "versions, devices, folders: what a bug report needs",
 }

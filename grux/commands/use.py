@@ -28,8 +28,8 @@ def parser(command: str, description: str, examples: str) -> argparse.ArgumentPa
     return made
 
 
-def trained(given: argparse.Namespace, task: str) -> "Trained":
-    """The run that was named, with its weights. Raises UsageError where there is none that fits."""
+def trained(given: argparse.Namespace, task: str | None) -> "Trained":
+    """The run that was named, with its weights; None: of any task. Raises UsageError where there is none that fits."""
     from grux.commands.runs import chosen
     from grux.launch.jobs import admit
     from grux.trained import load
