@@ -80,7 +80,7 @@ def probes(
 def lengths_there(name: str) -> Sequence[int]:
     """The lengths that sequences of a probe can have, ascending."""
     known = PROBES[name]
-    last = known.least + known.step * UNBOUNDED if known.most is None else known.most
+    last = known.least + known.step * (UNBOUNDED - 1) if known.most is None else known.most
     return range(known.least, last + 1, known.step)
 
 

@@ -27,9 +27,7 @@ CHOSEN = [[2, 0, 1, 2, 0], [2, 2, 2, 1, 2], [2, 0, 1, 2, 2], [0, 0, 0, 0, 0]]
 
 def test_sequences_count_alike_and_whole_ones_are_told():
     task, data = Probe(info=CLASSES, selection="loss"), batch(TARGETS, ASKED)
-    logits = jnp.log(
-        jnp.asarray([[[0.8 if c == chosen else 0.1 for c in range(3)] for chosen in row] for row in CHOSEN])
-    )
+    logits = jnp.log(0.1 + 0.7 * jnp.asarray([[[c == chosen for c in range(3)] for chosen in row] for row in CHOSEN]))
     found = task.summarise(task.metrics(logits, data))
     assert found["accuracy"] == pytest.approx((0.75 + 1 + 0) / 3)
     assert found["exact_match"] == pytest.approx(1 / 3)
