@@ -69,7 +69,7 @@ class Answers(Bucket):
 def _outside(values: np.ndarray, limit: int | None) -> np.ndarray:
     """bool [n]: rows with a number that is not one of 0 .. limit - 1 or, without a limit, not finite."""
     wrong = ~np.isfinite(values) if limit is None else (values < 0) | (values >= limit)
-    return wrong.reshape(len(values), -1).any(1)
+    return np.asarray(wrong.reshape(len(values), -1).any(1))
 
 
 def lengths_of_splits(
