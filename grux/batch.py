@@ -22,8 +22,9 @@ class Batch(NamedTuple):
     mask: Any
     """bool [B, T]: the real input steps; padding stands on the right."""
     targets: Any
-    """int32 [B] class, float32 [B, S, D] future values, int32 [B, S] token ids that end with EOS (without it
-    in transcription), or, where each step foretells the next one (S = T), float32 [B, T, D] frames."""
+    """int32 [B] class, float32 [B, S, D] future values, int32 [B, S] token ids that end with EOS (without it in
+    transcription), or, where each step foretells the next one (S = T), float32 [B, T, D] frames, which an autoencoder
+    gives back; int32 [B, T] classes, or float32 [B, T, K] numbers, at the steps that ask for them."""
     target_mask: Any
     """bool [B] for classes, bool [B, S] otherwise: what counts in the loss and in the metrics."""
     future: Any = None
@@ -38,7 +39,8 @@ class Info:
     name: str
     """The data set, as on the command line: "sst2", "multi30k", ..."""
     task: str
-    """"classification", "forecasting", "translation", "transcription", "language_modelling" or "polyphony"."""
+    """"classification", "forecasting", "translation", "transcription", "language_modelling", "polyphony", "anomaly",
+    "probe" or "regression"."""
     vocabulary: int | None = None
     """Size of the input vocabulary, special tokens included."""
     target_vocabulary: int | None = None
@@ -50,13 +52,14 @@ class Info:
     characters: bool = False
     """Whether each token is one character of the text (language modelling)."""
     classes: tuple[str, ...] | None = None
-    """Names of the classes, in the order of their ids (classification)."""
+    """Names of the classes, in the order of their ids (classification, probe)."""
     features: int | None = None
     """Channels D of a float input; covariates are not counted."""
     channels: tuple[str, ...] | None = None
     """Names of the D channels (forecasting)."""
     means: tuple[float, ...] | None = None
-    """Mean of each channel over the training rows: what a standardised value is turned back with (forecasting)."""
+    """Mean of each channel over the training rows: what a standardised value is turned back with (forecasting); of each
+    number of an answer over those of training (regression)."""
     deviations: tuple[float, ...] | None = None
     """Standard deviation of each channel over the training rows (forecasting)."""
     covariates: tuple[str, ...] | None = None
@@ -76,6 +79,7 @@ class Info:
     mase_scale: tuple[float, ...] | None = None
     """Per channel: mean |x_t - x_(t-season)| over the training rows, standardised scale (Hyndman and Koehler 2006)."""
     frequencies: tuple[float, ...] | None = None
-    """Per channel of 0 and 1: the probability of 1, counted on the training steps; never 0 or 1 (polyphony)."""
+    """Per channel of 0 and 1: the probability of 1, counted on the training steps; never 0 or 1 (polyphony). Per class:
+    its share of the answers of training; never 0 or 1 (probe)."""
     transitions: tuple[tuple[float, ...], ...] | None = None
     """The same after a step with 0, and after a step with 1 (polyphony)."""

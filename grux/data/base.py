@@ -39,6 +39,11 @@ class Bucket(ABC):
     def shape(self) -> tuple[int, ...]:
         """The padded steps of one example: (T,) or (T, S)."""
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """int [n]: by what scores are told apart by length: the input steps, where the data call nothing else so."""
+        return take_rows(self, self.arrays, np.arange(self.size)).mask.sum(1)
+
     @abstractmethod
     def take(self, arrays: Mapping[str, Any], index: Any) -> Batch:
         """The examples `index`, int [B] with 0 <= index < n, out of `arrays` (numpy, or traced by JAX)."""
@@ -184,6 +189,10 @@ class Subset(Bucket):
     @property
     def shape(self) -> tuple[int, ...]:
         return self._bucket.shape
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self._bucket.lengths[self._rows]
 
     def take(self, arrays: Mapping[str, Any], index: Any) -> Batch:
         return self._bucket.take(arrays, self._rows[index])

@@ -36,7 +36,7 @@ def gradient_by_lag(runs: Sequence[Run], *, rows: str = "arch", columns: str = "
             left_out += [] if found else [f"{run.run_id}: no gradient_by_lag in its record" for run in group]
             lines |= {name: found} if found else {}
         if lines:
-            panels.append(_lag_panel(titled(columns, column), lines))
+            panels.append(lag_panel(titled(columns, column), lines))
     if not panels:
         raise UsageError("no run has gradient norms by lag in its record; train again with this version of grux.")
     caption = (
@@ -120,7 +120,9 @@ def scores_by_bin(runs: Sequence[Run], metric: str) -> tuple[Bins | None, list[S
     return bins, [summarise(place) if place else None for place in values]
 
 
-def _lag_panel(title: str, lines: dict[str, dict[int, list[float]]]) -> Panel:
+def lag_panel(title: str, lines: dict[str, dict[int, list[float]]]) -> Panel:
+    """Name -> lag -> norms of the seeds."""
+
     def draw(axes: Any, styles: dict[str, Style]) -> None:
         for name, norms in lines.items():
             colour, dash = styles[name]
@@ -156,4 +158,4 @@ def _length_panel(title: str, unit: Unit, bins: Bins, lines: dict[str, list[Summ
         texts = [f"{span}\n({n})" for span, (_, _, n) in zip(spans, bins, strict=True)]
         axes.set_xticks(range(len(bins)), texts, fontsize=7)
 
-    return Panel(title, "input steps (number of examples)", f"{unit.split} {unit.label}", tuple(lines), draw)
+    return Panel(title, "length (number of examples)", f"{unit.split} {unit.label}", tuple(lines), draw)

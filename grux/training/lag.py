@@ -46,7 +46,7 @@ def gradient_by_lag(programs: Programs, params: Any, split: Split, batch_size: i
     lags = spaced_lags(int(lengths.max()))
 
     norms = programs.of_each_member(
-        ("lag", batch.inputs.shape), lambda model, batch: _norms(model, batch, lags), params, batch
+        ("lag", batch.inputs.shape), lambda model, batch: norms_of(model, batch, lags), params, batch
     )
     examples = (lengths[:, None] > np.array(lags)).sum(0)
     return {"rule": RULE, "lags": lags, "examples": examples.tolist(), "norms": norms.astype(float).tolist()}
@@ -58,8 +58,8 @@ def spaced_lags(steps: int) -> list[int]:
     return [0, *sorted(lag for lag in powers if 0 < lag < steps)]
 
 
-def _norms(model: Any, batch: Batch, lags: list[int]) -> jax.Array:
-    """float32 [L]."""
+def norms_of(model: Any, batch: Batch, lags: list[int]) -> jax.Array:
+    """g at each lag of one model, float32 [L]."""
     layers, x, mask = model.recurrence(batch)
     last = mask.sum(1) - 1
     signs = jax.random.rademacher(jax.random.key(0, impl="threefry2x32"), (len(last), layers.out_features), jnp.float32)

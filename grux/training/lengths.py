@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grux.data.base import Split, Subset, take_rows
+from grux.data.base import Split, Subset
 
-RULE = "best weights; bins of about equally many examples by input steps"
+RULE = "best weights; bins of about equally many examples by length"
 MOST_BINS = 8
 
 
@@ -26,11 +26,8 @@ class Bin:
 
 
 def length_bins(split: Split) -> list[Bin]:
-    """At most MOST_BINS ranges of input steps that cover the split, ascending; [] where all inputs are equally long."""
-    parts = [
-        (bucket.ids, take_rows(bucket, bucket.arrays, np.arange(bucket.size)).mask.sum(1)) for bucket in split.buckets
-    ]
-    ids, lengths = (np.concatenate(part) for part in zip(*parts, strict=True))
+    """At most MOST_BINS ranges of lengths that cover the split, ascending; [] where all are equally long."""
+    ids, lengths = (np.concatenate(part) for part in zip(*((b.ids, b.lengths) for b in split.buckets), strict=True))
     values, counts = np.unique(lengths, return_counts=True)
     if len(values) < 2:
         return []
