@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -56,6 +56,31 @@ def extract(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def read_members(
+    archive: Path,
+    wanted: Callable[[str], bool],
+    *,
+    max_members: int = MAX_MEMBERS,
+    max_bytes: int = MAX_BYTES,
+    max_ratio: int = MAX_RATIO,
+) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each wanted file of an archive, in order, under the same rules; nothing is written."""
+    limit = _limit(archive, max_bytes, max_ratio)
+    try:
+        for number, (name, stream) in enumerate(_members(archive)):
+            if number >= max_members:
+                raise DataError(f"{archive}: more than {max_members} members; the archive was refused.")
+            if not wanted(name):
+                continue
+            content = stream.read(limit + 1)
+            limit -= len(content)
+            if limit < 0:
+                raise DataError(f"{archive} grows beyond its size limit; it was refused.")
+            yield name, content
+    except DAMAGED as error:
+        raise DataError(f"{archive} cannot be read ({error}); get a good copy.") from error
 
 
 def decompress(path: Path, *, max_bytes: int = MAX_BYTES, max_ratio: int = MAX_RATIO) -> bytes:

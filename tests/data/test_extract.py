@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from grux.data.extract import decompress, extract
+from grux.data.extract import decompress, extract, read_members
 from grux.errors import DataError
 
 CONTENT = {"readme.txt": b"hello", "deep/er/data.bin": bytes(range(256)) * 40}
@@ -140,3 +140,19 @@ def test_an_existing_folder_is_not_touched(tmp_path):
         extract(archive, tmp_path / "out")
     assert (tmp_path / "out" / "mine").read_text() == "kept"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["archive.tar", "out"]
+
+
+def test_wanted_members_are_read_without_writing(tmp_path):
+    archive = tar(tmp_path / "a.tar.gz", CONTENT.items())
+    assert list(read_members(archive, lambda name: name.endswith("bin"))) == [
+        ("deep/er/data.bin", CONTENT["deep/er/data.bin"])
+    ]
+    with pytest.raises(DataError, match="grows beyond"):
+        list(read_members(archive, lambda name: True, max_bytes=1000))
+    with pytest.raises(DataError, match="more than 1 members"):
+        list(read_members(archive, lambda name: True, max_members=1))
+    with pytest.raises(DataError, match="not a plain relative path"):
+        list(read_members(tar(tmp_path / "b.tar", [("../evil", b"x")], "w"), lambda name: False))
+    (tmp_path / "c.tar.gz").write_bytes(archive.read_bytes()[:60])
+    with pytest.raises(DataError, match="cannot be read"):
+        list(read_members(tmp_path / "c.tar.gz", lambda name: True))
