@@ -5,6 +5,7 @@ A task gives sums and counts, never means, so that padding, filler rows, partial
 """
 
 import abc
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,6 +60,10 @@ class Task(abc.ABC):
     def summarise(self, totals: Sums) -> dict[str, float]:
         """Numbers from added sums (numpy, on the host): mean of sum / count over the entries of each metric."""
         return {name: mean_ratio(total, count) for name, (total, count) in totals.items()}
+
+    def details(self, totals: Sequence[Sums]) -> dict[str, Any]:
+        """What the record keeps of the test split beside its scores, by name, from the added sums of each seed."""
+        return {}
 
     def baselines(self, batch: Batch) -> dict[str, Any]:
         """Outputs of methods that need no training, by name; what `metrics` takes. Pure, runs inside `jit`."""
