@@ -10,6 +10,7 @@ from typing import Any
 
 from grux.errors import UsageError
 from grux.results.figure import INK, Figure, Panel
+from grux.results.grid import printable
 from grux.results.palette import MARKERS, Style
 from grux.results.placing import alike, placed
 from grux.results.record import Run
@@ -81,8 +82,8 @@ def calibration(runs: Sequence[Run], *, rows: str = "arch", columns: str = "data
             shown += [run.record for run in group if run.record]
         if lines:
             title = titled(columns, column)
-            said = [f"{name} {ECE.number(found.error)}" for name, found in lines.items()]
-            errors.append((f"{title}: " if len(where) > 1 else "") + ", ".join(said))
+            said = [f"{printable(name)} {ECE.number(found.error)}" for name, found in lines.items()]
+            errors.append((f"{printable(title)}: " if len(where) > 1 else "") + ", ".join(said))
             one = f" (ECE {ECE.number(next(iter(lines.values())).error)} %)" if len(lines) == 1 else ""
             panels.append(_panel(title + one, lines))
     if not panels:

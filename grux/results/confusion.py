@@ -9,6 +9,7 @@ from typing import Any
 
 from grux.errors import UsageError
 from grux.results.figure import FAINT, INK, Figure, Panel, label
+from grux.results.grid import printable
 from grux.results.palette import BLUE, Style
 from grux.results.placing import alike, placed
 from grux.results.record import Run
@@ -51,7 +52,7 @@ def confusion(runs: Sequence[Run], *, rows: str = "arch", columns: str = "data")
                 left_out += [f"{run.run_id}: no confusion in its record" for run in group]
                 continue
             title = titled(rows, name) + (f", {titled(columns, column)}" if len(where) > 1 else "")
-            panels.append(_panel(title, classes, counts))
+            panels.append(_panel(printable(title), classes, counts))
             shown += [run.record for run in group if run.record]
             seeds.add(count)
     if not panels:

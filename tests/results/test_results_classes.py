@@ -1,5 +1,7 @@
 """Which class is taken for which, and how far confidence can be believed: means over seeds, figures, `grux show`."""
 
+from typing import Any
+
 import pytest
 from fake_runs import make_record, write_run
 from test_results_figures import with_probes
@@ -14,7 +16,7 @@ from grux.results.plots import make_figure
 from grux.results.record import find_runs, read_run
 
 
-def axes_of(panel):
+def axes_of(panel) -> Any:
     from matplotlib.figure import Figure
 
     panel.draw(axes := Figure().add_subplot(), styles_of(panel.names))
@@ -114,7 +116,8 @@ def test_reliability_has_a_line_for_each_run_and_says_their_errors(tmp_path):
     assert (figure.panels[0].title, figure.panels[0].names) == ("sst2", ("gru", "lstm"))
     assert "Expected calibration error in %, mean over seeds: gru 7.0, lstm 7.0." in figure.caption
     axes = axes_of(figure.panels[0])
-    assert [list(line.get_xdata()) for line in axes.lines] == [[0, 1], [0.5, 0.95], [0.5, 0.95]]
+    drawn = [pytest.approx(line) for line in ([0, 1], [0.5, 0.95], [0.5, 0.95])]
+    assert [list(line.get_xdata()) for line in axes.lines] == drawn
 
 
 def test_show_writes_the_matrix_of_few_classes(tmp_path):
