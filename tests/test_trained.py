@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import types
 from pathlib import Path
 
 import jax
@@ -10,7 +11,9 @@ import pytest
 from small_runs import train
 
 from grux.cli import main
+from grux.commands.classify import read
 from grux.data.base import take_rows
+from grux.data.tokenise import Words
 from grux.errors import DataError, UsageError
 from grux.trained import load
 
@@ -184,10 +187,33 @@ def test_classify_gives_each_text_its_class(films, capsys, tmp_path: Path):
     # Alone and beside longer ones a text has the same class with the same probability.
     code, out, _ = answer(capsys, "classify", str(films), texts[0])
     assert float(out.split("\t")[1]) == pytest.approx(float(rows[0][1]), abs=2e-4)
+    quoted = [f'"{text}",{number}' for number, text in enumerate(texts)]
+    (tmp_path / "in.csv").write_text("\n".join(["review,n", *quoted]))
+    code, out, err = answer(capsys, "classify", str(films), "--file", str(tmp_path / "in.csv"), "--text", "review")
+    assert code == 0 and [line.split("\t") for line in out.splitlines()] == rows
+    assert err == "grux: the vocabulary of the run does not know ',', 'funnier', 'than', 'the'.\n", err
     for words, code, sentence in (
         ([" "], 3, "text 1 (' ') has no token"),
+        (["a", "--text", "review"], 2, "--text review names a column, and no file is there"),
+        (["--file", str(tmp_path / "in.csv"), "--text", "revew"], 3, "did you mean 'review'?"),
+        (["--file", str(tmp_path / "no.csv"), "--text", "review"], 3, "did you mean"),
         (["a", "--file", "x"], 2, "give one of the two"),
         (["--file", str(tmp_path / "none.txt")], 3, "none.txt"),
     ):
         given, _, err = answer(capsys, "classify", str(films), *words)
         assert given == code and sentence in err and err.count("\n") == 1, err
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("start", [4, 5, 4]), ("end", [5, 4, 6])])
+def test_texts_are_cut_as_in_training_and_it_is_said(keep, kept):
+    run = types.SimpleNamespace(record={"config": {"data": {"max_length": 3, "keep": keep}}})
+    model = types.SimpleNamespace(run=run, tokenizers={"": Words(["a", "b", "c"], lower=True)})
+    coded, notes = read(model, ["A b a c", "c b", "a x b y z v w u"])  # pyright: ignore[reportArgumentType]
+    assert coded[:2] == [kept, [6, 5]] and len(coded[2]) == 3
+    end = {"start": "first", "end": "last"}[keep]
+    assert notes == [
+        f"2 of 3 texts have more than 3 tokens; the {end} 3 are read, as in training.",
+        "the vocabulary of the run does not know 'x', 'y', 'z', 'v', 'w' and 1 more.",
+    ]
+    run.record["config"]["data"].pop("keep")  # sentences: cut in training alone
+    assert read(model, ["a b a c"]) == ([[4, 5, 4, 6]], [])  # pyright: ignore[reportArgumentType]

@@ -26,13 +26,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("weights", ["last", "every"])
 def test_a_run_of_a_search_never_sees_a_test_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str):
-    seen, evaluate = [], Programs.evaluate
+    seen, sums = [], Programs.sums
 
     def watched(self, params, split, batch_size):
         seen.append(split)
-        return evaluate(self, params, split, batch_size)
+        return sums(self, params, split, batch_size)
 
-    monkeypatch.setattr(Programs, "evaluate", watched)
+    monkeypatch.setattr(Programs, "sums", watched)
     record = train("role=search", "steps=4", f"test_weights={weights}", folder=tmp_path / "run")
     assert len({id(split) for split in seen}) == 1
     assert [set(row["scores"]) for row in record["seeds"]] == [{"validation"}]

@@ -1,27 +1,44 @@
-"""`grux classify`: the classes of texts by a trained classifier, with their probabilities."""
+"""`grux classify`: the classes of texts by a trained classifier, with their probabilities.
+
+A text is read as in training: where the run cut its texts to a number of tokens, this cuts, too, and says so; and it
+says which tokens the vocabulary of the run does not know.
+"""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grux.commands.use import parser, trained
 from grux.errors import DataError, UsageError
 
+if TYPE_CHECKING:
+    from grux.trained import Trained
+
 EXAMPLES = """\
   grux classify gru-sst2-1a2b3c4d "A film that moves." "Two lost hours."
   grux classify RUN --file reviews.txt            one text on each line
+  grux classify RUN --file reviews.csv --text review      the column of a CSV file
   grux classify RUN --json < reviews.txt          an array with the probability of every class
 """
+ROWS = 64
+MULTIPLE = 16
+"""Shapes are few, as each is compiled anew."""
+NAMED = 5
+"""Unknown tokens that are named."""
 
 
 def run(arguments: Sequence[str]) -> int:
     made = parser("classify", "The class of each text, with its probability.", EXAMPLES)
     made.add_argument("texts", nargs="*", metavar="TEXT", help="without any: lines of --file, or of standard input")
     made.add_argument("--file", metavar="FILE", help="a text on each line, UTF-8")
+    made.add_argument("--text", metavar="COLUMN", help="--file is a table with a header, and this column has the texts")
     made.add_argument("--json", action="store_true", help="an array of objects: text, class, probabilities")
     given = made.parse_intermixed_args(arguments)
     if given.texts and given.file:
         raise UsageError("texts stand on the command line and in --file; give one of the two.")
+    if given.text and not given.file:
+        raise UsageError(f"--text {given.text} names a column, and no file is there; name it by --file FILE.")
 
     model = trained(given, "classification")
 
@@ -29,8 +46,11 @@ def run(arguments: Sequence[str]) -> int:
 
     if "" not in model.tokenizers:
         raise UsageError(f"{model.title} classifies other things than text; name a run on texts.")
-    texts = given.texts or _lines(given.file)
-    shares = probabilities(model, texts)
+    texts = given.texts or (_column(given.file, given.text) if given.text else _lines(given.file))
+    coded, notes = read(model, texts)
+    for note in notes:
+        print(f"grux: {note}", file=sys.stderr)
+    shares = probabilities(model, coded)
     classes = model.info.classes or ()
     rows = [
         {
@@ -47,8 +67,46 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def probabilities(model, texts: Sequence[str]):
-    """float32 [N, C]. Raises DataError for a text without a token."""
+def read(model: "Trained", texts: Sequence[str]) -> tuple[list[list[int]], list[str]]:
+    """Token ids of each text, cut as the run cut its own, and what is to be said about that.
+
+    Raises DataError for a text without a token.
+    """
+    from grux.data.texts import cut
+
+    tokenizer, (most, keep) = model.tokenizers[""], limit_of(model)
+    coded = [tokenizer.encode(text) for text in texts]
+    for number, ids in enumerate(coded):
+        if not ids:
+            raise DataError(
+                f"text {number + 1} ({texts[number][:40]!r}) has no token; leave it out or write some text."
+            )
+    notes = []
+    if most is not None and (long := sum(len(ids) > most for ids in coded)):
+        end = "first" if keep == "start" else "last"
+        notes.append(
+            f"{long} of {len(coded)} texts {'have' if long > 1 else 'has'} more than {most} tokens; the {end} {most} "
+            "are read, as in training."
+        )
+        coded = [cut(ids, most, keep) for ids in coded]
+    unknown = list(dict.fromkeys(token for text in texts for token in tokenizer.unknown(text)))
+    if unknown:
+        names = ", ".join(map(repr, unknown[:NAMED])) + (f" and {len(unknown) - NAMED} more" * (len(unknown) > NAMED))
+        notes.append(f"the vocabulary of the run does not know {names}.")
+    return coded, notes
+
+
+def limit_of(model: "Trained"):
+    """(tokens that the run read of a text at most, or None; which end of it).
+
+    Data whose yaml says which end to keep have a limit in every split; others cut nothing but in training.
+    """
+    data = (model.run.record or {})["config"]["data"]
+    return (data["max_length"], data["keep"]) if "keep" in data else (None, "start")
+
+
+def probabilities(model: "Trained", coded: Sequence[Sequence[int]]):
+    """float32 [N, C] for the token ids of N texts, each with one at least."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -56,12 +114,6 @@ def probabilities(model, texts: Sequence[str]):
     from grux.batch import Batch
     from grux.data.texts import pad
 
-    coded = [model.tokenizers[""].encode(text) for text in texts]
-    for number, ids in enumerate(coded):
-        if not ids:
-            raise DataError(
-                f"text {number + 1} ({texts[number][:40]!r}) has no token; leave it out or write some text."
-            )
     classify = jax.jit(lambda batch: jax.nn.softmax(model.model(batch, key=None)))
     found = []
     # In the order of their lengths, few at a time: padding costs little and memory stays small.
@@ -77,9 +129,14 @@ def probabilities(model, texts: Sequence[str]):
     return np.stack([row for _, row in sorted(found, key=lambda each: each[0])])
 
 
-ROWS = 64
-MULTIPLE = 16
-"""Shapes are few, as each is compiled anew."""
+def _column(file: str, column: str) -> list[str]:
+    from grux.data.own import own_path, read_own
+
+    table = read_own(own_path(file, "--file"), encoding="utf-8", separator=None, empty="skip")
+    place = table.column(column, "--text")
+    if not (texts := [row[place] for _, row in table.rows if row[place].strip()]):
+        raise DataError(f"{file}, column {column!r} has no text to classify.")
+    return texts
 
 
 def _lines(file: str | None) -> list[str]:

@@ -14,12 +14,13 @@ EXAMPLES = """\
   grux plot data=sst2 --metric accuracy
   grux plot data=sst2 --kind final --select last    the same runs under another selection rule
   grux plot group=width --kind pareto --against flops
+  grux plot data=sst --kind confusion           which class is taken for which, a panel for each arch
   grux plot --kind profile --aggregate elman:gru    all data sets on one scale: elman is 0 and GRU is 1
   grux plot arch=gru --rows model.features      a line for each width
 
 Kinds:
 {kinds}
-""".format(kinds="\n".join(f"  {kind:8} {what}" for kind, what in KINDS.items()))
+""".format(kinds="\n".join(f"  {kind:11} {what}" for kind, what in KINDS.items()))
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from grux.errors import DataError
 
 Labelled = tuple[str, int]
 Pair = tuple[str, str]
+Kept = Literal["start", "end"]
+"""Which end of a text that is too long is kept."""
 
 
 REMEDY = "convert the file, or read it with another encoding"
@@ -85,6 +88,11 @@ def pad(sequences: Sequence[Sequence[int]], length: int) -> tuple[np.ndarray, np
     return tokens, np.array([len(sequence) for sequence in sequences], np.int32)
 
 
+def cut(tokens: list[int], max_length: int, keep: Kept) -> list[int]:
+    """The first or the last `max_length` tokens of a text, or all of it where it has no more."""
+    return tokens[:max_length] if keep == "start" else tokens[-max_length:]
+
+
 def classification_dataset(
     *,
     name: str,
@@ -98,18 +106,25 @@ def classification_dataset(
     max_length: int | None,
     buckets: int,
     notes: tuple[str, ...] = (),
+    vocabulary_of: Sequence[str] | None = None,
+    keep: Kept | None = None,
 ) -> Dataset:
-    """Texts with a class, padded to `buckets` shapes. Training texts are cut to `max_length` tokens, others never."""
-    texts = [text for text, _ in splits["train"]]
-    tokenizer = learn_tokenizer(tokens, texts, size=vocabulary_size, min_count=min_count, lower=lower)
+    """Texts with a class, padded to `buckets` shapes.
+
+    `max_length`: training texts are cut to so many tokens, others never; with `keep` all are, to their start or end.
+    `vocabulary_of`: the texts that the vocabulary is learned from, where they are not those of training.
+    """
+    if vocabulary_of is None:
+        vocabulary_of = [text for text, _ in splits["train"]]
+    tokenizer = learn_tokenizer(tokens, vocabulary_of, size=vocabulary_size, min_count=min_count, lower=lower)
     coded = {key: [tokenizer.encode(text) for text, _ in rows] for key, rows in splits.items()}
     if max_length is not None:
-        long = sum(len(sequence) > max_length for sequence in coded["train"])
-        coded["train"] = [sequence[:max_length] for sequence in coded["train"]]
-        notes = (
-            *notes,
-            f"{long} of {len(texts)} training texts were cut to {max_length} tokens.",
-        )
+        for key in coded if keep else ("train",):
+            long = sum(len(sequence) > max_length for sequence in coded[key])
+            coded[key] = [cut(sequence, max_length, keep or "start") for sequence in coded[key]]
+            end = f"the {'first' if keep == 'start' else 'last'} " if keep else ""
+            which = "training" if key == "train" else key
+            notes += (f"{long} of {len(coded[key])} {which} texts were cut to {end}{max_length} tokens.",)
     _check_not_empty(coded, f"{name}: text")
     lengths = {key: np.array([len(sequence) for sequence in sequences]) for key, sequences in coded.items()}
     shapes = _shapes(lengths, buckets)

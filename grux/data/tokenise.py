@@ -43,6 +43,10 @@ class Tokenizer(ABC):
     def encode(self, text: str) -> list[int]:
         """Token ids, without BOS and EOS."""
 
+    def unknown(self, text: str) -> list[str]:
+        """The tokens of a text that `encode` has no id for, as they stand in it; none where every text can be told."""
+        return []
+
     @abstractmethod
     def _join(self, ids: list[int]) -> str:
         """Text of ids that are no special tokens (UNKNOWN excepted)."""
@@ -101,6 +105,9 @@ class _Vocabulary(Tokenizer):
 
     def encode(self, text: str) -> list[int]:
         return [self._ids.get(token, UNKNOWN) for token in self.split(self._prepare(text))]
+
+    def unknown(self, text: str) -> list[str]:
+        return [token.removeprefix(JOINER) for token in self.split(self._prepare(text)) if token not in self._ids]
 
 
 class Words(_Vocabulary):

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+from grux.results.confusion import confusion_grid, most_confused
 from grux.results.departures import told_apart
 from grux.results.grid import printable
 from grux.results.listing import NUMBERS, summary_of
@@ -120,6 +121,9 @@ def show_run(run: Run, command: str = "") -> str:
     if run.record:
         page.write("")
         page.add(_seed_table(run.record, page.styled))
+        if table := _confusion_table(run, page.styled):
+            page.add(table)
+        _write_facts(page, [("confused", most_confused(run))])
         _write_facts(page, record_facts(run.record))
     files = sorted(path.name + "/" * path.is_dir() for path in run.path.iterdir()) if run.path.is_dir() else []
     _write_facts(page, [("files", " ".join(files))])
@@ -222,6 +226,19 @@ def _seed_table(record: dict[str, Any], styled: bool) -> Any:
         for line in lines:
             table.add_row(*(Text(printable(text)) for text in line))
         table.add_section()
+    return table
+
+
+def _confusion_table(run: Run, styled: bool) -> Any:
+    """Test examples by true and predicted class, the mean over seeds; None where there is none, or too many classes."""
+    from rich.text import Text
+
+    heads, lines = confusion_grid(run)
+    if not heads:
+        return None
+    table = ruled_table([Text(printable(head)) for head in heads], labels=1, styled=styled)
+    for line in lines:
+        table.add_row(*(Text(printable(text)) for text in line))
     return table
 
 

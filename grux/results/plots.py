@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from grux.errors import UsageError
+from grux.results.calibration import calibration
+from grux.results.confusion import confusion
 from grux.results.curves import learning_curves
 from grux.results.figure import Figure
 from grux.results.final import final_scores
@@ -20,6 +22,8 @@ KINDS = {
     "pareto": "score against --against parameters, flops or seconds, with the Pareto front",
     "lag": "gradient norm of the last state against the lag of the input",
     "length": "test score by length of the input",
+    "confusion": "test examples by true and predicted class, a panel for each run",
+    "calibration": "accuracy of test predictions by their confidence (reliability diagram)",
     "profile": "share of runs above every score, all data sets on the scale of --aggregate ZERO:ONE",
 }
 _DRAWN = {
@@ -28,6 +32,8 @@ _DRAWN = {
     "pareto": (pareto, ("metric", "split", "select", "last", "against")),
     "lag": (gradient_by_lag, ()),
     "length": (score_by_length, ("metric",)),
+    "confusion": (confusion, ()),
+    "calibration": (calibration, ()),
     "profile": (performance_profile, ("metric", "split", "select", "last", "aggregate")),
 }
 

@@ -21,6 +21,8 @@ SHOWN = (
     ("pareto", "seconds"),
     ("lag", None),
     ("length", None),
+    ("confusion", None),
+    ("calibration", None),
     ("profile", None),
 )
 DASHES = {"-": None, "--": "7 4", "-.": "8 3 2 3", ":": "2 3", LONG: "14 3", DOTS: "8 3 2 3 2 3"}

@@ -26,6 +26,7 @@ class _Optional:
 _NUMBER = _Number()
 _SCORES = {str: {str: _NUMBER}}  # split -> metric -> value
 _BIN = {"shortest": int, "longest": int, "examples": int}
+_CALIBRATION = {"examples": [int], "correct": [int], "confidence": [_NUMBER]}
 _LAYER = {str: object, "name": str, "state": int}
 
 RECORD = {
@@ -86,6 +87,8 @@ RECORD = {
     # Lists in the order of "seeds".
     "gradient_by_lag": _Optional({"rule": str, "lags": [int], "examples": [int], "norms": [[_NUMBER]]}),
     "score_by_length": _Optional({"rule": str, "split": str, "bins": [_BIN], "scores": [{str: [_NUMBER]}]}),
+    "confusion": _Optional({"rule": str, "split": str, "classes": [str], "counts": [[[int]]]}),
+    "calibration": _Optional({"rule": str, "split": str, "counts": [_CALIBRATION]}),
     "seconds": _Optional({str: _NUMBER}),
     "examples_per_second": _Optional(_NUMBER),
     "versions": _Optional({str: _Optional(str)}),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from grux.results.record import Run
 
@@ -17,6 +18,20 @@ def newest_by_seed(runs: Iterable[Run]) -> dict[int, Run]:
 def holders(by_seed: Mapping[int, Run]) -> list[Run]:
     """Each run of `newest_by_seed` once."""
     return list({id(run): run for run in by_seed.values()}.values())
+
+
+def kept_of(runs: Iterable[Run], name: str) -> list[tuple[dict[str, Any], Any]]:
+    """(the entry `name` of a record, what its `counts` hold of one seed) for each finished seed that has it."""
+    newest = newest_by_seed(runs)
+    found = []
+    for run in holders(newest):
+        record = run.record or {}
+        if not (entry := record.get(name)):
+            continue
+        for seed, own in zip(record["seeds"], entry["counts"], strict=False):
+            if seed["status"] == "done" and newest[seed["seed"]] is run:
+                found.append((entry, own))
+    return found
 
 
 def repeated_seeds(runs: Iterable[Run]) -> list[int]:

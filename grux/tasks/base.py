@@ -5,7 +5,7 @@ A task gives sums and counts, never means, so that padding, filler rows, partial
 """
 
 import abc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -66,6 +66,10 @@ class Task(abc.ABC):
 
         `batches` are numpy, each training example once, with fillers.
         """
+
+    def details(self, totals: Sequence[Sums]) -> dict[str, Any]:
+        """What the record keeps of the test split beside its scores, by name, from the added sums of each seed."""
+        return {}
 
     def baselines(self, batch: Batch) -> dict[str, Any]:
         """Outputs of methods that need no training, by name; what `metrics` takes. Pure, runs inside `jit`."""

@@ -130,8 +130,12 @@ class Programs:
 
     def evaluate(self, params: Any, split: Split, batch_size: int) -> list[dict[str, float]]:
         """Metrics of every real member over a whole split."""
+        return [self._task.summarise(sums) for sums in self.sums(params, split, batch_size)]
+
+    def sums(self, params: Any, split: Split, batch_size: int) -> list[Sums]:
+        """What the metrics of every real member are made of: sums and counts over a whole split."""
         if self._streams is not None:
-            return self._evaluate_in_order(params, split, batch_size)
+            return self._sums_in_order(params, split, batch_size)
 
         def one(rates, params, batches, steps):
             model = nnx.merge(self.graph, rates, params)
@@ -139,9 +143,9 @@ class Programs:
 
         over = functools.partial(self._axis.over, one, (True, True, False, False))
         totals = self._summed("evaluate", over, split, batch_size, self._rates, params)
-        return [self._task.summarise(_pick(totals, number)) for number in range(self._axis.count)]
+        return [_pick(totals, number) for number in range(self._axis.count)]
 
-    def _evaluate_in_order(self, params: Any, split: Split, batch_size: int) -> list[dict[str, float]]:
+    def _sums_in_order(self, params: Any, split: Split, batch_size: int) -> list[Sums]:
         """The same where batches go on from one another."""
         (bucket,) = split.buckets
 
@@ -163,7 +167,7 @@ class Programs:
             got, carry = self._call(key, over, self._rates, params, carry, *placed)
             totals = _added(totals, got)
         assert totals is not None  # no split is empty
-        return [self._task.summarise(_pick(totals, number)) for number in range(self._axis.count)]
+        return [_pick(totals, number) for number in range(self._axis.count)]
 
     def has(self, method: str) -> bool:
         """Whether the model offers this method."""

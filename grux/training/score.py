@@ -16,7 +16,7 @@ from grux.training.state import TrainState
 
 Scores = dict[str, dict[str, float]]
 """Split to metric to value."""
-PER_MEMBER = ("norms", "scores")
+PER_MEMBER = ("norms", "scores", "counts")
 """What probes hold one of for each member."""
 
 
@@ -33,7 +33,8 @@ class Scored:
     texts: list[dict[str, list[str]]] = field(default_factory=list)
     """Each member's decoded strings of each test split, one per example."""
     probes: dict[str, Any] = field(default_factory=dict)
-    """`gradient_by_lag` and `score_by_length`, where the run has them; see grux.training.lag and .lengths."""
+    """`gradient_by_lag` and `score_by_length`, where the run has them (grux.training.lag and .lengths), and the details
+    of the task."""
 
     @property
     def examples(self) -> dict[str, list[str]]:
@@ -102,8 +103,9 @@ def _score(
             raise Interrupted("Stopped before the scores were complete; start the same command again to finish.")
         if name == "train" or (splits is not None and name not in splits):
             continue
-        for seed, values in zip(scored.seeds, programs.evaluate(state.best_params, split, batch_size), strict=True):
-            seed[name] = values
+        sums = programs.sums(state.best_params, split, batch_size)
+        for seed, own in zip(scored.seeds, sums, strict=True):
+            seed[name] = task.summarise(own)
         if name == "validation":
             continue
         for method, values in (programs.baselines(split, batch_size) if first else {}).items():
@@ -111,6 +113,8 @@ def _score(
         texts = (
             _decode(programs, state, dataset, task, name, split, batch_size, scored) if task.needs_decoding else None
         )
+        if first and name == "test":
+            scored.probes |= task.details(sums)
         if first and name == "test" and has_lengths(dataset.info):
             _score_lengths(programs, state, task, split, batch_size, texts, scored)
     if (

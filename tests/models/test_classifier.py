@@ -1,13 +1,14 @@
 """The classifier: what it may read, what it may not, and that it learns."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from support import fitted
+from support import arch, fitted
 
 from grux.batch import Batch, Info
 from grux.cells.gru import GRUCell
@@ -24,7 +25,7 @@ POOLINGS = ["last", "mean", "max", "attention"]
 
 
 def model(info=TOKENS, cell=GRUCell, seed=0, **options):
-    defaults = dict(
+    defaults: dict[str, Any] = dict(
         embedding=6,
         features=8,
         depth=1,
@@ -34,8 +35,8 @@ def model(info=TOKENS, cell=GRUCell, seed=0, **options):
         pooling="last",
         dtype="float32",
     )
-    layer = functools.partial(Recurrent, cell=cell)
-    return Classifier(info=info, layer=layer, **{**defaults, **options}, rngs=nnx.Rngs(jax.random.key(seed)))
+    options = {"layer": functools.partial(Recurrent, cell=cell), **defaults, **options}
+    return Classifier(info=info, **options, rngs=nnx.Rngs(jax.random.key(seed)))
 
 
 def batch(lengths=(5, 3, 0), steps=5, seed=0):
@@ -60,6 +61,22 @@ def test_padding_changes_nothing_and_filler_rows_are_finite(pooling, bidirection
     np.testing.assert_allclose(outputs, net(wide), atol=1e-6)
     alone = batch(lengths=(3,), steps=3)._replace(inputs=data.inputs[1:2, :3])
     np.testing.assert_allclose(outputs[1], net(alone)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mingru", "transformer", "tcn"])
+@pytest.mark.parametrize(("pooling", "bidirectional"), [("last", True), ("mean", False), ("attention", True)])
+def test_layers_that_are_no_gated_cell_are_pooled_over_real_steps(name, pooling, bidirectional):
+    options = {"pooling": pooling, "bidirectional": bidirectional}
+    net = model(layer=arch(name), **options)
+    whole, data = jax.jit(net), batch()
+    outputs = whole(data)
+    assert outputs.shape == (3, 3) and jnp.isfinite(outputs).all()
+    hidden = data._replace(inputs=jnp.where(data.mask, data.inputs, 7))
+    np.testing.assert_allclose(outputs, whole(hidden), atol=1e-6)
+    shown = data._replace(inputs=data.inputs.at[1, 0].set(7 + (data.inputs[1, 0] == 7)))
+    assert not np.allclose(outputs[1], whole(shown)[1], atol=1e-6)
+    images = model(info=FEATURES, layer=arch(name), **options)
+    assert images.embedding is None and jax.jit(images)(data._replace(inputs=jnp.ones((3, 5, 3)))).shape == (3, 2)
 
 
 def test_last_pooling_takes_each_direction_where_it_ends():

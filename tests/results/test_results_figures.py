@@ -26,7 +26,16 @@ def with_probes(**options):
         "bins": BINS,
         "scores": [{"accuracy": [0.7, 0.9]}, {"accuracy": [0.5, 1.0]}],
     }
-    return record | {"gradient_by_lag": LAG, "score_by_length": lengths}
+    confusion = {
+        "rule": "r",
+        "split": "test",
+        "classes": ["bad", "good"],
+        "counts": [[[9, 1], [3, 7]], [[7, 3], [2, 8]]],
+    }
+    sums = [{"examples": [0, 8, 12], "correct": [0, 5, 11], "confidence": [0, 4.0, 11.4]}] * 2
+    calibration = {"rule": "r", "split": "test", "counts": sums}
+    probes = {"gradient_by_lag": LAG, "score_by_length": lengths}
+    return record | probes | {"confusion": confusion, "calibration": calibration}
 
 
 def test_every_seed_is_a_point_and_the_mean_has_its_interval(tmp_path):

@@ -193,7 +193,7 @@ def test_options_that_a_kind_does_not_have_are_refused(tmp_path, capsys):
     assert "choose one of parameters, flops, seconds" in capsys.readouterr().err
     assert main(["plot", "--help"]) == 0
     shown = capsys.readouterr().out
-    assert all(f"  {kind:8} " in shown for kind in KINDS)
+    assert all(f"  {kind:11} " in shown for kind in KINDS)
 
 
 def test_without_matplotlib_the_way_out_is_named(tmp_path, monkeypatch):

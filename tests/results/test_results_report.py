@@ -73,6 +73,7 @@ def hostile_runs(root: Path) -> None:
         config = make_config(arch="gru", data="sst2", own=text) | {text: text}
         record = with_probes(arch=text, run_id=text, config=config, commit=text, diff=text)
         record["versions"] = {text: text}
+        record["confusion"]["classes"] = [text, "other"]
         record["selection"]["rule"] = record["parameters"]["rule"] = text
         record["device"] = {"platform": text, text: text}
         record["choices"] = {"arch": text, "data": "sst2", "optimizer": text}
@@ -165,7 +166,7 @@ def test_it_says_what_a_reader_asks(plain_page):
 
 def test_figures_follow_the_page_in_light_and_dark(plain_page):
     drawings = re.findall(r"<svg[^>]*role=\"img\".*?</svg>", plain_page, re.DOTALL)
-    assert len(drawings) == 2 + 2 + 3 * 2 + 1 + 1
+    assert len(drawings) == 2 + 2 + 3 * 2 + 1 + 1 + 2 + 1
     assert all("currentColor" in drawing and "var(--faint)" in drawing for drawing in drawings)
     assert not any(
         re.search(r"#(000000|ffffff|101214)\b|<style|<metadata|font-family", drawing) for drawing in drawings

@@ -54,6 +54,50 @@ def test_label_smoothing_moves_the_training_loss_only():
     assert float(smooth.metrics(outputs, data)["loss"][0]) == pytest.approx(np.log(2), rel=1e-6)
 
 
+def calibrated(confidences, right):
+    """Sums of predictions of class 0 out of three, with these probabilities."""
+    rest = (1 - np.array(confidences)) / 2
+    outputs = jnp.log(jnp.stack([jnp.asarray(confidences), jnp.asarray(rest), jnp.asarray(rest)], axis=1))
+    return task().metrics(outputs, batch([0 if one else 1 for one in right]))
+
+
+def test_expected_calibration_error_by_hand():
+    # Of 15 bins: 0.95 and 0.98 in the last one (above 0.933), 0.65 in the tenth (0.6, 0.667], 0.43 in the seventh.
+    totals = calibrated([0.95, 0.98, 0.65, 0.43], [True, False, True, True])
+    by_hand = (abs(1 - (0.95 + 0.98)) + abs(1 - 0.65) + abs(1 - 0.43)) / 4
+    assert task().summarise(totals)["ece"] == pytest.approx(by_hand, rel=1e-5)
+    (bins,) = task().details([totals])["calibration"]["counts"]
+    assert [(n, bins["examples"][n], bins["correct"][n]) for n in range(15) if bins["examples"][n]] == [
+        *((6, 1, 1), (9, 1, 1), (14, 2, 1)),
+    ]
+    assert bins["confidence"][14] == pytest.approx(1.93)
+
+
+def test_sure_and_right_is_calibrated_and_sure_and_wrong_is_not():
+    assert scores([0, 1, 2], [0, 1, 2])["ece"] < 0.02
+    assert scores([0, 1, 2], [1, 2, 0])["ece"] > 0.98
+    certain = task().metrics(1e4 * jnp.eye(3), batch([0, 1, 2]))
+    assert task().summarise(certain)["ece"] == 0 and int(certain["bin_correct"][1][14]) == 3
+
+
+def test_a_confidence_that_is_no_number_makes_no_score():
+    totals = task().metrics(jnp.full((2, 3), jnp.nan).at[0].set(jnp.arange(3.0)), batch([0, 1]))
+    assert np.isnan(task().summarise(totals)["ece"]) and int(totals["bin_correct"][1].sum()) == 2
+
+
+def test_confusion_counts_true_classes_in_rows():
+    totals = task().metrics(logits([0, 0, 0, 1, 2, 2]), batch([0, 0, 1, 1, 1, 2]))
+    found = task().details([totals, totals])["confusion"]
+    assert found["counts"] == [[[2, 0, 0], [1, 1, 1], [0, 0, 1]]] * 2
+    assert found["classes"] == ["a", "b", "c"]
+
+
+def test_many_classes_are_scored_without_their_confusion():
+    info = Info(name="toy", task="classification", vocabulary=10, classes=tuple(map(str, range(51))))
+    totals = task(info=info).metrics(jnp.eye(51), batch(range(51)))
+    assert "confusion" not in totals and task(info=info).details([totals]).keys() == {"calibration"}
+
+
 def test_fillers_do_not_count_and_a_batch_of_fillers_is_zero():
     random = np.random.default_rng(0)
     outputs, targets = jnp.asarray(random.normal(size=(8, 3)), jnp.float32), random.integers(0, 3, 8)

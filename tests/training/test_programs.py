@@ -60,6 +60,7 @@ def test_evaluation_is_the_mean_over_examples(small, programs):
             actual += batch.targets.tolist()
             right += (logits.argmax(-1) == batch.targets).tolist()
         predicted, actual = np.array(predicted), np.array(actual)
+        assert 0 < scores.pop("ece") < 1
         f1 = []
         for name in set(predicted) | set(actual):
             both = ((predicted == name) & (actual == name)).sum()
