@@ -23,9 +23,21 @@ class Batch(NamedTuple):
     """bool [B, T]: the real input steps; padding stands on the right."""
     targets: Any
     """int32 [B] class, float32 [B, S, D] future values, int32 [B, S] token ids that end with EOS, or, where each step
-    foretells the next one (S = T), float32 [B, T, D] frames."""
+    foretells the next one (S = T), float32 [B, T, D] frames, which an autoencoder gives back."""
     target_mask: Any
     """bool [B] for classes, bool [B, S] otherwise: what counts in the loss and in the metrics."""
+
+
+class Marks(NamedTuple):
+    """What is judged in a split of n examples of T steps, and which of it is known to be an anomaly.
+
+    The items are the N rows of a series, each a step of one example, or the N examples, each with all its steps.
+    """
+
+    items: Any
+    """int32 [n, T]: the item that a step belongs to, from 0; -1 for steps that are read and not judged."""
+    labels: Any
+    """bool [N]: whether an item is an anomaly; None where nobody has said."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,7 @@ class Info:
     name: str
     """The data set, as on the command line: "sst2", "multi30k", ..."""
     task: str
-    """"classification", "forecasting", "translation", "language_modelling" or "polyphony"."""
+    """"classification", "forecasting", "translation", "language_modelling", "polyphony" or "anomaly"."""
     vocabulary: int | None = None
     """Size of the input vocabulary, special tokens included."""
     target_vocabulary: int | None = None
@@ -47,17 +59,19 @@ class Info:
     characters: bool = False
     """Whether each token is one character of the text (language modelling)."""
     classes: tuple[str, ...] | None = None
-    """Names of the classes, in the order of their ids (classification)."""
+    """Names of the classes, in the order of their ids (classification; anomaly detection with known anomalies)."""
     features: int | None = None
     """Channels D of a float input."""
     channels: tuple[str, ...] | None = None
-    """Names of the D channels (forecasting)."""
+    """Names of the D channels (forecasting, anomaly detection)."""
     means: tuple[float, ...] | None = None
-    """Mean of each channel over the training rows: what a standardised value is turned back with (forecasting)."""
+    """Mean of each channel over the training rows: what a standardised value is turned back with (the same)."""
     deviations: tuple[float, ...] | None = None
-    """Standard deviation of each channel over the training rows (forecasting)."""
+    """Standard deviation of each channel over the training rows (the same)."""
     window: int | None = None
-    """Input steps T of a forecast."""
+    """Input steps T of a forecast, or of each example of anomaly detection."""
+    stride: int | None = None
+    """Last steps of each window of a series that are judged; None where an example is judged as a whole (anomaly)."""
     horizon: int | None = None
     """Target steps S of a forecast."""
     season: int | None = None

