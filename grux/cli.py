@@ -26,6 +26,7 @@ COMMANDS = {
     "generate": "a trained language model writes on from a prompt",
     "suggest": "the next tokens that a trained language model expects",
     "classify": "texts by a trained classifier",
+    "detect": "what is unusual in a file, by a trained detector of anomalies",
     "compose": "a trained model of music writes a MIDI file",
     "data": "list, fetch and verify data sets",
     "doctor": "versions, devices, folders: what a bug report needs",

@@ -5,33 +5,77 @@ last S rows alone, those before are what has gone before them. Training windows 
 and test by S, so that each row of the part is judged exactly once, and reach back into the rows before it.
 """
 
+import math
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from grux.batch import Info, Marks
 from grux.data.base import Dataset, Split
 from grux.data.stretches import Stretches
+from grux.data.texts import read_lines
 from grux.errors import DataError, UsageError
 
 CLASSES = ("normal", "anomaly")
 
 
-def judged_windows(start: int, end: int, window: int, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Windows that judge each of the rows start..end-1 once: (starts, judged, items).
+def judged_rows(
+    series: np.ndarray, normal: np.ndarray, start: int, window: int, stride: int
+) -> tuple[Stretches, np.ndarray]:
+    """Windows that judge each row from `start` on once, and their items int32 [n, T] for `Marks`, row `start` being 0.
 
-    starts int32 [n], the first row of each; judged int32 [n], the first step that it judges; items int32 [n, T], the
-    row of each judged step counted from `start`, -1 elsewhere. The last window ends with the rows. `end` is at least
-    `window`.
+    series float32 [N, D] and normal bool [N], N at least `window`. The last window ends with the rows, and judges those
+    that are left.
     """
-    ends = np.minimum(np.arange(start + stride, end + stride, stride), end)
-    starts = np.maximum(ends - window, 0).astype(np.int32)
+    ends = np.minimum(np.arange(start + stride, len(series) + stride, stride), len(series))
+    starts = (ends - window).astype(np.int32)
     judged = (np.concatenate([[start], ends[:-1]]) - starts).astype(np.int32)
     steps = np.arange(window, dtype=np.int32)[None, :]
-    items = np.where(
-        (steps >= judged[:, None]) & (starts[:, None] + steps < ends[:, None]), starts[:, None] + steps - start, -1
+    items = np.where(steps >= judged[:, None], starts[:, None] + steps - start, -1).astype(np.int32)
+    first = starts[0]
+    bucket = Stretches(
+        series=series[first:], normal=normal[first:], starts=starts - first, judged=judged, window=window
     )
-    return starts, judged, items.astype(np.int32)
+    return bucket, items
+
+
+def judged_sequences(values: np.ndarray, normal: np.ndarray) -> tuple[Stretches, np.ndarray]:
+    """Sequences float [n, T] of one channel, each judged as a whole, and their items; normal bool [n]."""
+    count, steps = values.shape
+    bucket = Stretches(
+        series=values.reshape(-1, 1).astype(np.float32),
+        normal=np.repeat(normal, steps),
+        starts=np.arange(count, dtype=np.int32) * steps,
+        judged=np.zeros(count, np.int32),
+        window=steps,
+    )
+    return bucket, np.repeat(np.arange(count, dtype=np.int32)[:, None], steps, axis=1)
+
+
+def read_sequences(path: Path, steps: int) -> np.ndarray:
+    """float64 [n, T]: a sequence of `steps` numbers on each line, apart by commas, semicolons, tabs or blanks.
+
+    Raises `DataError` with the line for anything else.
+    """
+    rows = []
+    for number, line in enumerate(read_lines(path), start=1):
+        cells = re.split(r"[,;\t ]+", line.strip())
+        try:
+            row = [float(cell) for cell in cells]
+        except ValueError:
+            raise DataError(
+                f"{path}, line {number}: {line[:40]!r} are not {steps} numbers; give a sequence on each line, without "
+                "a header."
+            ) from None
+        if len(row) != steps or not all(map(math.isfinite, row)):
+            hint = "; leave out the class in front" if len(row) == steps + 1 else ""
+            raise DataError(f"{path}, line {number}: {len(row)} values where {steps} finite ones are needed{hint}.")
+        rows.append(row)
+    if not rows:
+        raise DataError(f"{path} is empty; a sequence of {steps} numbers on each line is needed.")
+    return np.array(rows)
 
 
 def series_dataset(
@@ -49,7 +93,9 @@ def series_dataset(
     """values float64 [N, D]; labels bool [N] or None; `parts` are the rows of train, validation and test."""
     train, validation, _ = parts
     if stride > window:
-        raise UsageError(f"data.stride={stride} judges more rows than data.window={window} has; choose one <= {window}.")
+        raise UsageError(
+            f"data.stride={stride} judges more rows than data.window={window} has; choose one <= {window}."
+        )
     if train < window or min(parts) < 1:
         raise DataError(
             f"{name}: window={window} needs at least {window} training rows and one of validation and test, but there "
@@ -61,15 +107,18 @@ def series_dataset(
             raise DataError(f"{name}: channel {column!r} is constant over the {train} training rows; leave it out.")
     scaled = ((values - mean) / deviation).astype(np.float32)
     normal = np.ones(len(scaled), bool) if labels is None else ~labels
+    for part, rows in {
+        "training": slice(window - stride, train),
+        "validation": slice(train, train + validation),
+    }.items():
+        if not normal[rows].any():
+            raise DataError(f"{name}: every judged {part} row is labelled an anomaly; normal rows are what is learnt.")
     starts = np.arange(train - window + 1, dtype=np.int32)
     judged = np.full(len(starts), window - stride, np.int32)
     bucket = Stretches(series=scaled[:train], normal=normal[:train], starts=starts, judged=judged, window=window)
     splits = {"train": Split((bucket,))}
     for split, start, end in (("validation", train, train + validation), ("test", train + validation, sum(parts))):
-        starts, judged, items = judged_windows(start, end, window, stride)
-        rows = slice(starts[0], end)
-        starts = starts - starts[0]
-        bucket = Stretches(series=scaled[rows], normal=normal[rows], starts=starts, judged=judged, window=window)
+        bucket, items = judged_rows(scaled[:end], normal[:end], start, window, stride)
         splits[split] = Split((bucket,), marks=Marks(items, None if labels is None else labels[start:end]))
     info = Info(
         name=name,

@@ -5,32 +5,15 @@ is standardised by the training rows; windows move by one row. What is odd in a 
 sentence names the setting that answers it.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from grux.arguments import PositiveInt
 from grux.data.base import Dataset
 from grux.data.card import Card
-from grux.data.clock import grid_of, read_times
 from grux.data.forecasting import Series, chronological_parts, windows_dataset
-from grux.data.own import Empty, Separator, Table, own_hashes, own_paths, read_own
-from grux.data.own_series import (
-    Decimal,
-    Impute,
-    Irregular,
-    Repeated,
-    Rows,
-    Unsorted,
-    columns_of_numbers,
-    imputed,
-    joined,
-    ordered,
-    read_numbers,
-    regular,
-)
-from grux.data.wording import several
-from grux.errors import DataError, UsageError
+from grux.data.own import Empty, Separator, own_hashes, own_paths
+from grux.data.own_rows import Reading, check_constant, read_rows
+from grux.data.own_series import Decimal, Impute, Irregular, Repeated, Unsorted, imputed
 
 CARD = Card(
     name="csv_series",
@@ -64,39 +47,38 @@ def csv_series(
 ) -> Dataset:
     """The next `horizon` rows of the target columns from their last `window` rows; the yaml says what a choice does."""
     paths = own_paths(path, validation, test, CARD.name)
-    tables = {part: read_own(file, encoding=encoding, separator=separator, empty=empty) for part, file in paths.items()}
-    first = tables["train"]
-    time = first.header[0] if time is None else time
-    columns, notes = _columns(first, time, target, decimal)
-    parts = [
-        ordered(_rows(table, time, columns, time_format, time_zone, decimal), unsorted=unsorted, repeated=repeated)
-        for table in tables.values()
-    ]
-    rows = joined(parts)
-    grid = grid_of(rows.times)
-    there = len(rows)
-    rows, sizes = regular(rows, [len(part) for part in parts], grid, irregular)
-    if len(rows) > there and impute is None:
-        raise UsageError(
-            f"data.irregular=fill adds {several(len(rows) - there, 'row', 'rows')} without values; say what "
-            "stands in them by data.impute=previous, linear or mean."
-        )
+    reading = Reading(
+        time=time,
+        impute=impute,
+        irregular=irregular,
+        unsorted=unsorted,
+        repeated=repeated,
+        empty=empty,
+        time_format=time_format,
+        time_zone=time_zone,
+        separator=separator,
+        decimal=decimal,
+        encoding=encoding,
+    )
+    found = read_rows(paths, target, reading)
+    notes, sizes = list(found.notes), found.sizes
+    rows = found.rows
     train, validate, tested = chronological_parts(len(rows)) if len(sizes) == 1 else sizes
     rows = imputed(rows, (train, validate, tested), impute)
     if window + horizon <= train:  # else that is what to say first, and `windows_dataset` does
-        _check_constant(rows, train)
+        check_constant(rows, train)
     if season is None:
-        season = _season(rows.values[:train], grid.season)
-        notes.append(f"season={season} was taken for a step of {grid.name}.")
+        season = _season(rows.values[:train], found.grid.season)
+        notes.append(f"season={season} was taken for a step of {found.grid.name}.")
     return windows_dataset(
         name=CARD.name,
-        series=Series(tuple(columns), tuple(rows.times), rows.values),
+        series=Series(rows.columns, tuple(rows.times), rows.values),
         parts=(train, validate, tested),
         window=window,
         horizon=horizon,
         season=season,
         files=own_hashes(list(paths.values())),
-        notes=(*notes, *(note for table in tables.values() for note in table.skip_notes()), *rows.notes),
+        notes=(*notes, *found.skipped, *rows.notes),
     )
 
 
@@ -104,44 +86,3 @@ def _season(values: np.ndarray, customary: int) -> int:
     """The customary season, or 1 where the training rows [N, D] are too few for it or repeat themselves exactly."""
     apart = values[customary:] - values[:-customary]
     return customary if len(apart) and np.abs(apart).max(0).all() else 1
-
-
-def _columns(table: Table, time: str, target: str | list[str] | None, decimal: Decimal) -> tuple[list[str], list[str]]:
-    """The columns to forecast, and notes on those that are none."""
-    table.column(time, "data.time")
-    if target is None:
-        columns, others = columns_of_numbers(table, decimal, without=time)
-        if not columns:
-            raise DataError(f"{table.path}: no column but {time!r} holds numbers; name other ones by data.target.")
-        left = ", ".join(map(repr, others))
-        return columns, [f"Left out, as no numbers: {left}."] if others else []
-    columns = [target] if isinstance(target, str) else target
-    if not columns:
-        raise UsageError("data.target=[] names no column; name some, or null for every column of numbers.")
-    for name in columns:
-        table.column(name, "data.target")
-        if name == time:
-            raise UsageError(f"data.target names {name!r}, the column of times; name columns of numbers.")
-        if columns.count(name) > 1:
-            raise UsageError(f"data.target names {name!r} twice; name each column once.")
-    return columns, []
-
-
-def _rows(table: Table, time: str, columns: list[str], form: str | None, zone: str | None, decimal: Decimal) -> Rows:
-    at = table.column(time, "data.time")
-    lines = [line for line, _ in table.rows]
-    times = read_times([row[at] for _, row in table.rows], lines, where=str(table.path), form=form, zone=zone)
-    values = read_numbers(table, columns, decimal)
-    return Rows(tuple(columns), times, values, [(Path(table.path), line) for line in lines])
-
-
-def _check_constant(rows: Rows, train: int) -> None:
-    still = np.ptp(rows.values[:train], axis=0) == 0
-    if still.any():
-        name, value = rows.columns[int(still.argmax())], rows.values[0, still.argmax()]
-        others = [column for column, same in zip(rows.columns, still, strict=True) if not same]
-        left = f"leave it out: data.target=[{','.join(others)}]" if others else "there is nothing to forecast"
-        raise DataError(
-            f"{rows.places[0][0]}, column {name!r}: it is {value:g} in all {train} training rows, from line "
-            f"{rows.places[0][1]} to {rows.places[train - 1][1]}; {left}."
-        )

@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from grux.batch import Info, Marks
-from grux.data.anomaly import CLASSES
+from grux.data.anomaly import CLASSES, judged_sequences
 from grux.data.base import Dataset, Split
 from grux.data.card import Card
 from grux.data.files import hashes
 from grux.data.packages import LoosePackageFile
-from grux.data.stretches import Stretches
 from grux.data.texts import read_lines
 from grux.errors import DataError
 
@@ -100,13 +99,5 @@ def beats_dataset(
 
 
 def _split(beats: np.ndarray, labels: np.ndarray) -> Split:
-    count, steps = beats.shape
-    bucket = Stretches(
-        series=beats.reshape(-1, 1).astype(np.float32),
-        normal=np.repeat(~labels, steps),
-        starts=np.arange(count, dtype=np.int32) * steps,
-        judged=np.zeros(count, np.int32),
-        window=steps,
-    )
-    items = np.repeat(np.arange(count, dtype=np.int32)[:, None], steps, axis=1)
+    bucket, items = judged_sequences(beats, ~labels)
     return Split((bucket,), marks=Marks(items, labels))

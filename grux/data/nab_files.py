@@ -35,7 +35,10 @@ SERIES = {
         "ec2_network_in_5abac7": ("c27ef93f582af63bf42e80d804764cbe64ae987620f3cfab5477d6ebb3c6157e", 120827),
         "elb_request_count_8c0756": ("74c26574a01ca9fb89dddb5021e2e13c3a93eb25dc640438a9acb1ceb00f1021", 101052),
         "grok_asg_anomaly": ("86a0abe9d58e376858d2fd4f4a438f1997e24c64a09e5af03accd4e1b372ac47", 131065),
-        "iio_us-east-1_i-a2eb1cd9_NetworkIn": ("f115fbe6542159eed5612445bfa620708a28ab6b41349d1432bb15c3a3b8414d", 37339),
+        "iio_us-east-1_i-a2eb1cd9_NetworkIn": (
+            "f115fbe6542159eed5612445bfa620708a28ab6b41349d1432bb15c3a3b8414d",
+            37339,
+        ),
         "rds_cpu_utilization_cc0c53": ("d5df979ef85928769a016cd0f935919d8c2a113926e21e1eb3a5001d688760e2", 117806),
         "rds_cpu_utilization_e47b3b": ("6b712b922ab3b3404c5a629d64a570c390c99471ee8b9b0ff7665f553fda92c1", 113599),
     },
@@ -48,10 +51,22 @@ SERIES = {
         "exchange-4_cpm_results": ("4e5c955b632145b77b93fba4a5e3bf615d47e00416e17091d64e05ae109c760e", 58931),
     },
     "realKnownCause": {
-        "ambient_temperature_system_failure": ("230b68ccca20f59d562afd5d24ad52939c9b784386bed0054018358bf9120581", 233321),
-        "cpu_utilization_asg_misconfiguration": ("58ba65dc0737cfbac11b51514476d50c438d44011232144bb8d93f392df58f9f", 539274),
-        "ec2_request_latency_system_failure": ("98378580aa80157e057c61d59d81daddccc6c65a2c0c800e3f01f603b8215c3f", 123428),
-        "machine_temperature_system_failure": ("92bf5b87fc7f9bba8ca0b7ec63ccaac8cb4a1371a258e8c29a10ae9c018d82a4", 732223),
+        "ambient_temperature_system_failure": (
+            "230b68ccca20f59d562afd5d24ad52939c9b784386bed0054018358bf9120581",
+            233321,
+        ),
+        "cpu_utilization_asg_misconfiguration": (
+            "58ba65dc0737cfbac11b51514476d50c438d44011232144bb8d93f392df58f9f",
+            539274,
+        ),
+        "ec2_request_latency_system_failure": (
+            "98378580aa80157e057c61d59d81daddccc6c65a2c0c800e3f01f603b8215c3f",
+            123428,
+        ),
+        "machine_temperature_system_failure": (
+            "92bf5b87fc7f9bba8ca0b7ec63ccaac8cb4a1371a258e8c29a10ae9c018d82a4",
+            732223,
+        ),
         "nyc_taxi": ("d8fa6f7f0734bf5c8be12c52a94e20a82664c397d9dec4449156bd453d32856d", 265771),
         "rogue_agent_key_hold": ("47b110baa8e3636574c1033dda1cce780873647fab58223d159d4fee6f180e86", 55527),
         "rogue_agent_key_updown": ("9797cfef477c13306f7a33874ab4d6cf700f8f2c7e5825a2a5bc02004370909a", 138333),

@@ -17,9 +17,7 @@ class Stretches(Bucket):
     count the normal rows, from the step on with which a stretch is judged.
     """
 
-    def __init__(
-        self, *, series: np.ndarray, normal: np.ndarray, starts: np.ndarray, judged: np.ndarray, window: int
-    ):
+    def __init__(self, *, series: np.ndarray, normal: np.ndarray, starts: np.ndarray, judged: np.ndarray, window: int):
         """series float32 [N, D]; normal bool [N]; starts int32 [n], the first row of each stretch of `window` steps.
 
         `judged`: int32 [n], the first step of each stretch that is judged; those before it are its past.

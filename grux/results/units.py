@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 # Records keep fractions; a reader expects percent.
-PERCENT = frozenset({"accuracy", "f1"})
-NAMES = {"bleu": "BLEU", "chrf": "chrF", "f1": "F1", "mse": "MSE", "mae": "MAE", "mase": "MASE", "nll": "NLL"} | {
-    "nll_after_first": "NLL after the first step",
-    "bits_per_character": "bits per character",
-}
+PERCENT = frozenset({"accuracy", "f1", "f1_point_adjusted_inflated"})
+NAMES = (
+    {"bleu": "BLEU", "chrf": "chrF", "f1": "F1", "mse": "MSE", "mae": "MAE", "mase": "MASE", "nll": "NLL"}
+    | {
+        "nll_after_first": "NLL after the first step",
+        "bits_per_character": "bits per character",
+    }
+    | {
+        "auroc": "AUROC",
+        "auprc": "AUPRC",
+        "f1_point_adjusted_inflated": "F1 point-adjusted (inflated)",
+        "nab": "NAB",
+    }
+)
 # For records that do not say it themselves; a metric that stands in neither has no arrow and no best.
-HIGHER = frozenset({"accuracy", "f1", "bleu", "chrf"})
+DETECTION = frozenset({"auroc", "auprc", "f1_point_adjusted_inflated", "nab"})
+HIGHER = frozenset({"accuracy", "f1", "bleu", "chrf"}) | DETECTION
 LOWER = frozenset({"loss", "perplexity", "bits_per_character", "mse", "mae", "mase", "nll", "nll_after_first"})
 
 SIZES = ((10**9, "B"), (10**6, "M"), (10**3, "K"))
@@ -90,7 +100,7 @@ def decimals_for(metric: str, means: Iterable[float], half_widths: Iterable[floa
     """
     scale = 100.0 if metric in PERCENT else 1.0
     sizes = [abs(mean) * scale for mean in means if mean and math.isfinite(mean)]
-    if metric in PERCENT or metric in ("bleu", "chrf"):
+    if metric in PERCENT or metric in ("bleu", "chrf", "nab"):
         decimals = 1
     else:
         decimals = max(2 - math.floor(math.log10(min(sizes))), 0) if sizes else 3

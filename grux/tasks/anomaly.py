@@ -5,7 +5,7 @@ networks for anomaly detection in time series", ESANN) or gives a sequence back 
 2016, arXiv 1607.00148). It is trained on normal data with the squared error, and its best step is that of the lowest
 error on normal validation data. Scores are relative to these errors:
 
-    score of a step = mean over channels d of (x_d - x'_d)^2 / v_d        v_d: mean squared error, normal validation steps
+    score of a step = mean over channels d of (x_d - x'_d)^2 / v_d      v_d: mean squared error of normal validation
     score of an item = mean over its steps
 
 so that 1 is as usual as validation was. An item is a row of a series, or a whole sequence of a set of them; see
@@ -41,9 +41,7 @@ class Anomaly(Task):
 
     name = "anomaly"
     directions: ClassVar = {"mse": False}
-    corpus_directions: ClassVar = {
-        name: True for name in ("auroc", "auprc", "f1", "f1_point_adjusted_inflated", "nab")
-    }
+    corpus_directions: ClassVar = {name: True for name in ("auroc", "auprc", "f1", "f1_point_adjusted_inflated", "nab")}
     primary = "auroc"
     higher_is_better = True
     needs_collecting = True
@@ -72,14 +70,11 @@ class Anomaly(Task):
 
     def calibrate(self, collected: np.ndarray, marks: Marks) -> dict[str, Any]:
         """{"scale" [D], "threshold", "rule"} of the squared errors [n, T, D] of validation."""
-        steps = marks.items >= 0
-        if marks.labels is not None:
-            steps &= ~marks.labels[marks.items]
-        errors = collected[steps].astype(np.float64)
-        scale = np.maximum(errors.mean(0), LEAST) if len(errors) else np.ones(collected.shape[-1])
+        labels = marks.labels
+        steps = (marks.items >= 0) & (True if labels is None else ~labels[marks.items])
+        scale = np.maximum(collected[steps].mean(0, dtype=np.float64), LEAST)
         scores = item_scores(collected, marks.items, scale)
-        labels = np.zeros(len(scores), bool) if marks.labels is None else marks.labels
-        if labels.any() and not labels.all():
+        if labels is not None and labels.any():
             rule = "best F1 on validation"
             threshold = detection.best_f1_threshold(scores, labels)
         else:
