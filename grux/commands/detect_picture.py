@@ -36,7 +36,9 @@ def picture(
             title, "", "value", channels if len(channels) > 1 else (), _series(values, channels, flags), height=2.6
         )
     )
-    below = Panel("", "sequence" if whole else "row", "score", (), _scores(scores, flags, threshold, int(whole)), height=2.2)
+    below = Panel(
+        "", "sequence" if whole else "row", "score", (), _scores(scores, flags, threshold, int(whole)), height=2.2
+    )
     shaded = "red: flagged" if whole else "shaded: flagged"
     caption = (
         f"Score: squared error, 1 is as usual as validation. Dashed: threshold {threshold:.4g} ({rule}); {shaded}."
