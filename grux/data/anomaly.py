@@ -59,8 +59,10 @@ def read_sequences(path: Path, steps: int) -> np.ndarray:
 
     Raises `DataError` with the line for anything else.
     """
-    rows = []
-    for number, line in enumerate(read_lines(path), start=1):
+    lines, rows = read_lines(path), []
+    while lines and not lines[-1].strip():
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
         cells = re.split(r"[,;\t ]+", line.strip())
         try:
             row = [float(cell) for cell in cells]
