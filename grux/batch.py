@@ -32,6 +32,18 @@ class Batch(NamedTuple):
     inputs have the C columns too, behind those that are forecast."""
 
 
+class Marks(NamedTuple):
+    """What is judged in a split of n examples of T steps, and which of it is known to be an anomaly.
+
+    The items are the N rows of a series, each a step of one example, or the N examples, each with all its steps.
+    """
+
+    items: Any
+    """int32 [n, T]: the item that a step belongs to, from 0; -1 for steps that are read and not judged."""
+    labels: Any
+    """bool [N]: whether an item is an anomaly; None where nobody has said."""
+
+
 @dataclass(frozen=True)
 class Info:
     """All that a model and a task learn about their data. Fields that do not apply are None."""
@@ -52,16 +64,16 @@ class Info:
     characters: bool = False
     """Whether each token is one character of the text (language modelling)."""
     classes: tuple[str, ...] | None = None
-    """Names of the classes, in the order of their ids (classification, probe)."""
+    """Names of the classes, in the order of their ids (classification, probe; anomaly detection with known ones)."""
     features: int | None = None
     """Channels D of a float input; covariates are not counted."""
     channels: tuple[str, ...] | None = None
-    """Names of the D channels (forecasting)."""
+    """Names of the D channels (forecasting, anomaly detection)."""
     means: tuple[float, ...] | None = None
-    """Mean of each channel over the training rows: what a standardised value is turned back with (forecasting); of each
-    number of an answer over those of training (regression)."""
+    """Mean of each channel over the training rows: what a standardised value is turned back with (forecasting, anomaly
+    detection); of each number of an answer over those of training (regression)."""
     deviations: tuple[float, ...] | None = None
-    """Standard deviation of each channel over the training rows (forecasting)."""
+    """Standard deviation of each channel over the training rows (forecasting, anomaly detection)."""
     covariates: tuple[str, ...] | None = None
     """Names of the C columns that are known ahead and not forecast (forecasting)."""
     covariate_means: tuple[float, ...] | None = None
@@ -69,7 +81,9 @@ class Info:
     covariate_deviations: tuple[float, ...] | None = None
     """What each was divided by then."""
     window: int | None = None
-    """Input steps T of a forecast."""
+    """Input steps T of a forecast, or of each example of anomaly detection."""
+    stride: int | None = None
+    """Last steps of each window of a series that are judged; None where an example is judged as a whole (anomaly)."""
     horizon: int | None = None
     """Target steps S of a forecast."""
     lead: int = 1

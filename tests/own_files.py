@@ -9,7 +9,7 @@ import yaml
 CONFIGS = Path(__file__).parents[1] / "configs" / "data"
 
 
-def load(name, **changes):
+def load(name, /, **changes):
     """The data set of a yaml, changed by some settings."""
     config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     del config["defaults"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from grux.batch import PAD, Batch, Info
+from grux.batch import PAD, Batch, Info, Marks
 from grux.errors import DataError
 
 
@@ -208,6 +208,8 @@ class Split:
     buckets: tuple[Bucket, ...]
     references: tuple[str, ...] | None = None
     """The raw target string of each example id (translation)."""
+    marks: Marks | None = None
+    """What is judged, the steps of example id i in row i (anomaly detection)."""
 
     @property
     def size(self) -> int:
@@ -260,6 +262,8 @@ def check_split(split: Split, info: Info, where: str) -> None:
         raise DataError(f"{where}: example ids are not 0..{split.size - 1}, each once.")
     if split.references is not None and len(split.references) != split.size:
         raise DataError(f"{where}: {len(split.references)} references for {split.size} examples.")
+    if split.marks is not None:
+        _check_marks(split.marks, split.size, where)
     for bucket in split.buckets:
         bucket.check(info, where)
 
@@ -271,6 +275,14 @@ def take_rows(bucket: Bucket, arrays: Mapping[str, Any], index: Any) -> Batch:
     batch = bucket.take(arrays, index * real)
     target_real = real if batch.target_mask.ndim == 1 else real[:, None]
     return batch._replace(mask=batch.mask & real[:, None], target_mask=batch.target_mask & target_real)
+
+
+def _check_marks(marks: Marks, size: int, where: str) -> None:
+    judged = np.unique(marks.items[marks.items >= 0])
+    if len(marks.items) != size or not np.array_equal(judged, np.arange(len(judged))):
+        raise DataError(f"{where}: the judged items are not 0..{len(judged) - 1}, each in one of {size} examples.")
+    if marks.labels is not None and (marks.labels.dtype != bool or len(marks.labels) != len(judged)):
+        raise DataError(f"{where}: {len(marks.labels)} labels for {len(judged)} judged items.")
 
 
 def _tokens_and_mask(tokens: Any, lengths: Any, index: Any) -> tuple[Any, Any]:

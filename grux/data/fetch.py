@@ -28,6 +28,8 @@ class File(RawFile):
     """A file with a public address."""
 
     url: str
+    """ "" where it has none of its own, and `remedy` says how else it is had."""
+    remedy: str = ""
 
     @property
     def origin(self) -> str:
@@ -82,7 +84,7 @@ def fetch(file: File) -> Path:
 def _obtain(file: File, target: Path) -> str:
     """Write the file to `target` from the first place that has it; returns that place."""
     mirror = os.environ.get("GRUX_MIRROR", "")
-    addresses = [file.url]
+    addresses = [file.url] if file.url else []
     if mirror.startswith(("http://", "https://")):
         addresses.insert(0, f"{mirror.rstrip('/')}/{file.dataset}/{file.name}")
     elif mirror:
@@ -102,6 +104,11 @@ def _obtain(file: File, target: Path) -> str:
             return address
         problems.append(f"{address} ({problem})")
     where = f"GRUX_MIRROR={mirror} does not have it" if mirror else "GRUX_MIRROR is not set"
+    if not file.url:
+        raise DataError(
+            f"{file.dataset}/{file.name} has no public address of its own, and {where}; {file.remedy}, or set "
+            f"GRUX_MIRROR to a folder or address that holds {file.dataset}/{file.name}."
+        )
     raise DataError(
         f"{file.dataset}/{file.name} could not be downloaded from {' or '.join(problems)}, and {where}; connect to the "
         f"network, or set GRUX_MIRROR to a folder or address that holds {file.dataset}/{file.name}."

@@ -13,7 +13,7 @@ import numpy as np
 
 from grux.data.clock import EPOCH, Grid, grid_of, read_times
 from grux.data.own import Table, near, own_path, read_own
-from grux.data.own_series import Rows, imputed, ordered, read_rows, regular
+from grux.data.own_series import Rows, imputed, ordered, regular, table_rows
 from grux.data.wording import several
 from grux.errors import DataError
 
@@ -92,7 +92,7 @@ def read_history(
             )
     there = usual if usual in table.header else None
     time = reading["time"] or there or _time_column(table, names, reading)
-    rows = read_rows(table, time, names, reading["time_format"], reading["time_zone"], reading["decimal"])
+    rows = table_rows(table, time, names, reading["time_format"], reading["time_zone"], reading["decimal"])
     rows = ordered(rows, unsorted=reading["unsorted"], repeated=reading["repeated"])
     grid = grid_of(rows.times)
     rows, _ = regular(rows, [len(rows)], grid, reading["irregular"])

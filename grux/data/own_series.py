@@ -99,7 +99,7 @@ def read_numbers(table: Table, columns: Sequence[str], decimal: Decimal) -> np.n
     return values
 
 
-def read_rows(
+def table_rows(
     table: Table, time: str, columns: Sequence[str], form: str | None, zone: str | None, decimal: Decimal
 ) -> Rows:
     """The rows of a table in the order of the file; raises `DataError` with line and column for what cannot be read."""

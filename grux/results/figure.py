@@ -42,7 +42,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """`left_out`: a sentence for each run that has nothing to show here. `legend`: how a name looks in it."""
+    """`left_out`: a sentence for each run that has nothing to show here. `legend`: how a name looks in it.
+
+    `across`: panels side by side; 1 puts them below each other.
+    """
 
     stem: str
     title: str
@@ -50,6 +53,7 @@ class Figure:
     caption: str
     left_out: tuple[str, ...] = ()
     legend: Literal["line", "point"] | None = "line"
+    across: int = PANELS_IN_A_ROW
 
 
 def save(figure: Figure, folder: Path) -> list[Path]:
@@ -118,7 +122,7 @@ def labels(names: Sequence[str]) -> list[str]:
 
 def _draw(figure: Figure, figure_class: Any, styles: dict[str, Style] | None, *, bare: bool) -> Any:
     panels = figure.panels
-    columns = min(len(panels), PANELS_IN_A_ROW)
+    columns = min(len(panels), figure.across)
     rows = math.ceil(len(panels) / columns)
     heights = [max(panel.height for panel in panels[row * columns : (row + 1) * columns]) for row in range(rows)]
     width = NARROW if bare else max(3.6 * columns, 5.2)

@@ -121,7 +121,7 @@ def decimals_for(metric: str, means: Iterable[float], half_widths: Iterable[floa
     """
     scale = 100.0 if metric in PERCENT else 1.0
     sizes = [abs(mean) * scale for mean in means if mean and math.isfinite(mean)]
-    if metric in PERCENT or metric in ("bleu", "chrf"):
+    if metric in PERCENT or metric in ("bleu", "chrf", "nab"):
         decimals = 1
     else:
         decimals = max(2 - math.floor(math.log10(min(sizes))), 0) if sizes else 3

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from grux.batch import Batch, Info
+from grux.batch import Batch, Info, Marks
 from grux.errors import UsageError
 
 Sums = dict[str, tuple[Any, Any]]
@@ -28,12 +28,14 @@ class Task(abc.ABC):
     directions: ClassVar[dict[str, bool]]
     """Every metric that `summarise` may give and that is better one way, and whether higher is better."""
     primary: str
-    """The metric that tables show; from `summarise` or, where `needs_decoding`, from `corpus_metrics`."""
-    higher_is_better: ClassVar[bool]
+    """The metric that tables show; from `summarise` or, where the task has them, from one of the scores below."""
+    higher_is_better: bool
     corpus_directions: ClassVar[dict[str, bool]] = {}
-    """The same for every score of `corpus_metrics`."""
+    """The same as `directions` for every score of `corpus_metrics` and `collected_metrics`."""
     needs_decoding: ClassVar[bool] = False
     """Whether the test score needs decoded strings (`model.decode`, then `corpus_metrics`)."""
+    needs_collecting: ClassVar[bool] = False
+    """Whether the test score needs something of every single example (`collect`, then `collected_metrics`)."""
 
     def __init__(self, *, info: Info, selection: str):
         """`selection`: the validation metric, out of `directions`, that chooses a seed's best step (first of equals).
@@ -78,6 +80,20 @@ class Task(abc.ABC):
     def corpus_metrics(self, hypotheses: list[str], references: list[str]) -> tuple[dict[str, float], dict[str, str]]:
         """Scores of decoded strings, and for each score the signature that says how it was computed."""
         return {}, {}
+
+    def collect(self, outputs: Any, batch: Batch) -> Any:
+        """What the scores need of each example, [B, ...], as no sum can give them. Pure, runs inside `jit`."""
+        raise NotImplementedError
+
+    def calibrate(self, collected: np.ndarray, marks: Marks) -> dict[str, Any]:
+        """What is settled on validation before a test score can be had; plain values, kept in the record."""
+        raise NotImplementedError
+
+    def collected_metrics(
+        self, collected: np.ndarray, marks: Marks, calibration: dict[str, Any]
+    ) -> tuple[dict[str, float], dict[str, str]]:
+        """Scores of all that was collected [n, ...] of a test split, and a signature of each, as `corpus_metrics`."""
+        raise NotImplementedError
 
 
 def mean_ratio(total: Any, count: Any) -> float:

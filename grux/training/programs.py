@@ -224,6 +224,47 @@ class Programs:
                             outputs[seed][example] = tokens[seed, step, row, :limit]
         return outputs
 
+    def collect(self, params: Any, split: Split, batch_size: int) -> np.ndarray:
+        """What the task collects of every example, in the order of their ids: [S, n, ...]."""
+
+        def one(rates, params, batches):
+            model = nnx.merge(self.graph, rates, params)
+            return jax.lax.map(lambda batch: self._task.collect(model(batch, key=None), batch), batches)
+
+        over = functools.partial(self._axis.over, one, (True, True, False))
+        found = self._collected("collect", over, split, batch_size, self._rates, params)
+        return found[: self._axis.count]
+
+    def collect_baselines(self, split: Split, batch_size: int) -> dict[str, np.ndarray]:
+        """The same of the task's methods without training, by name: [n, ...]."""
+
+        def run(batches):
+            def each(batch):
+                return {name: self._task.collect(out, batch) for name, out in self._task.baselines(batch).items()}
+
+            return jax.lax.map(each, batches)
+
+        return self._collected("collect baselines", lambda: run, split, batch_size, axis=0)
+
+    def _collected(
+        self, name: str, make: Callable[[], Callable], split: Split, batch_size: int, *first: Any, axis: int = 1
+    ) -> Any:
+        """What a program of (*first, batches) gives for each row of its batches, with the examples on this axis."""
+        parts, order = [], []
+        for batches, _, ids in chunks_of(split, batch_size):
+            key = (name, jax.tree.map(np.shape, batches))
+            got = self._call(key, make, *first, self._axis.place(batches, seeded=False, rows=1))
+            rows = np.flatnonzero(ids.reshape(-1) >= 0)
+            order.append(ids.reshape(-1)[rows])
+
+            def real(x, rows=rows):
+                x = np.asarray(x)
+                return x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :]).take(rows, axis)
+
+            parts.append(jax.tree.map(real, got))
+        back = np.argsort(np.concatenate(order))
+        return jax.tree.map(lambda *found: np.concatenate(found, axis).take(back, axis), *parts)
+
     def _summed(
         self, name: str, make: Callable[[], Callable], split: Split, batch_size: int, *first: Any
     ) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from grux.batch import Info
+from grux.batch import Info, Marks
 from grux.data.base import Dataset, Split
 from grux.errors import DataError, Interrupted
 from grux.tasks.base import Task
@@ -30,6 +30,8 @@ class Scored:
     """With the last weights, where they were asked for."""
     baselines: dict[str, Scores] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
+    calibrations: list[dict[str, Any]] = field(default_factory=list)
+    """What each member has settled on validation, where its task collects."""
     texts: list[dict[str, list[str]]] = field(default_factory=list)
     """Each member's decoded strings of each test split, one per example."""
     probes: dict[str, Any] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class Scored:
             self,
             seeds=self.seeds[members],
             last=None if self.last is None else self.last[members],
+            calibrations=self.calibrations[members],
             texts=self.texts[members],
             probes={
                 name: {key: rows[members] if key in PER_MEMBER else rows for key, rows in probe.items()}
@@ -98,6 +101,7 @@ def _score(
     scored = Scored([{} for _ in range(count)], texts=[{} for _ in range(count)])
     if first and splits is None and type(task).fit is not Task.fit:
         task.fit(examples_of(dataset.splits["train"], batch_size))
+    collector = Collector(programs, state, dataset, task, batch_size, scored) if task.needs_collecting else None
     for name, split in dataset.splits.items():
         if stop():
             raise Interrupted("Stopped before the scores were complete; start the same command again to finish.")
@@ -110,6 +114,8 @@ def _score(
             continue
         for method, values in (programs.baselines(split, batch_size) if first else {}).items():
             scored.baselines.setdefault(method, {})[name] = values
+        if collector is not None:
+            collector.score(name, split, first=first)
         texts = (
             _decode(programs, state, dataset, task, name, split, batch_size, scored) if task.needs_decoding else None
         )
@@ -153,6 +159,39 @@ def _decode(
     return texts
 
 
+class Collector:
+    """Adds the scores of tasks that need something of every example; what they need of validation comes first."""
+
+    def __init__(
+        self, programs: Programs, state: TrainState, dataset: Dataset, task: Task, batch_size: int, scored: Scored
+    ):
+        self._programs, self._state, self._task, self._scored = programs, state, task, scored
+        self._batch_size, self._validation = batch_size, dataset.splits["validation"]
+        found = programs.collect(state.best_params, self._validation, batch_size)
+        marks = _marks(self._validation, task)
+        scored.calibrations = [task.calibrate(own, marks) for own in found]
+
+    def score(self, name: str, split: Split, *, first: bool) -> None:
+        """Adds the scores of a test split; `first` time also of methods without training."""
+        marks = _marks(split, self._task)
+        found = self._programs.collect(self._state.best_params, split, self._batch_size)
+        for seed, own, calibration in zip(self._scored.seeds, found, self._scored.calibrations, strict=True):
+            values, self._scored.signatures = self._task.collected_metrics(own, marks, calibration)
+            seed[name] |= values
+        if not first or not self._scored.baselines:
+            return
+        settled = self._programs.collect_baselines(self._validation, self._batch_size)
+        for method, own in self._programs.collect_baselines(split, self._batch_size).items():
+            calibration = self._task.calibrate(settled[method], _marks(self._validation, self._task))
+            self._scored.baselines[method][name] |= self._task.collected_metrics(own, marks, calibration)[0]
+
+
+def _marks(split: Split, task: Task) -> Marks:
+    if split.marks is None:
+        raise DataError(f"task={task.name} needs data that say what is to be judged.")
+    return split.marks
+
+
 def _score_lengths(
     programs: Programs,
     state: TrainState,
@@ -193,6 +232,7 @@ def seed_rows(state: TrainState, members: slice, seeds: list[int], scored: Score
                 "best_step": best if best >= 0 else None,
                 # Without a finite evaluation there are no best parameters, and no score to report.
                 "scores": scores if best >= 0 else {},
+                **({"calibration": scored.calibrations[number] if best >= 0 else {}} if scored.calibrations else {}),
                 **({"last_scores": scored.last[number] if best >= 0 else {}} if scored.last is not None else {}),
             }
         )

@@ -245,7 +245,7 @@ def test_what_is_known_ahead(tmp_path):
     [
         ({"known": "tempp"}, "no column 'tempp' .data.known.; did you mean 'temp'"),
         ({"known": ["temp", "temp"]}, "names 'temp' twice"),
-        ({"known": "temp", "target": ["load", "temp"]}, "data.target and data.known both name 'temp'"),
+        ({"known": "temp", "target": ["load", "temp"]}, "data.target names 'temp', which data.known names too"),
         ({"known": "time"}, "the column of times"),
     ],
 )
