@@ -119,7 +119,7 @@ def _check_taken(table: Table, time: str, known: Sequence[str], label: str | Non
 def _columns(
     table: Table, time: str, target: str | list[str] | None, decimal: Decimal, taken: Mapping[str, str]
 ) -> tuple[list[str], list[str]]:
-    """The columns of the series, and notes on those that are none; `taken`: columns that are something else, and what."""
+    """The columns of the series, and notes on those that are none; `taken`: what else columns are."""
     if target is None:
         numbers, others = columns_of_numbers(table, decimal, without=time)
         columns = [name for name in numbers if name not in taken]
