@@ -35,11 +35,13 @@ class Info:
     name: str
     """The data set, as on the command line: "sst2", "multi30k", ..."""
     task: str
-    """"classification", "forecasting", "translation", "language_modelling" or "polyphony"."""
+    """"classification", "forecasting", "translation", "dialogue", "language_modelling" or "polyphony"."""
     vocabulary: int | None = None
     """Size of the input vocabulary, special tokens included."""
     target_vocabulary: int | None = None
     """Size of the output vocabulary, special tokens included (translation)."""
+    max_source_length: int | None = None
+    """Longest source in tokens, EOS included, that is trained on (translation)."""
     max_target_length: int | None = None
     """Longest target in tokens, EOS included, that decoding may write (translation)."""
     continuous: bool = False

@@ -26,6 +26,8 @@ COMMANDS = {
     "generate": "a trained language model writes on from a prompt",
     "suggest": "the next tokens that a trained language model expects",
     "classify": "texts by a trained classifier",
+    "translate": "sentences by a trained translator, by beam search",
+    "chat": "a conversation with a trained model of dialogues",
     "compose": "a trained model of music writes a MIDI file",
     "data": "list, fetch and verify data sets",
     "doctor": "versions, devices, folders: what a bug report needs",
@@ -88,7 +90,7 @@ def report(error: BaseException) -> int:
 def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if arguments else "--help"
     if name in ("-h", "--help", "help"):
-        print(HELP.format(commands="\n".join(f"  {name:8} {line}" for name, line in COMMANDS.items())))
+        print(HELP.format(commands="\n".join(f"  {name:9} {line}" for name, line in COMMANDS.items())))
         return 0
     if name == "--version":
         print(f"grux {__version__}")

@@ -71,6 +71,21 @@ def decompress(path: Path, *, max_bytes: int = MAX_BYTES, max_ratio: int = MAX_R
     return content
 
 
+def read_member(archive: Path, name: str, *, max_bytes: int = MAX_BYTES, max_ratio: int = MAX_RATIO) -> bytes:
+    """The content of one file of an archive, within the caps; nothing is written. Raises `DataError` without it."""
+    limit = _limit(archive, max_bytes, max_ratio)
+    try:
+        for found, stream in _members(archive):
+            if found == name:
+                content = stream.read(limit + 1)
+                if len(content) > limit:
+                    raise DataError(f"{archive}: {name} grows beyond {limit} bytes; it was refused.")
+                return content
+    except DAMAGED as error:
+        raise DataError(f"{archive} cannot be read ({error}); get a good copy.") from error
+    raise DataError(f"{archive} has no {name}; get a good copy.")
+
+
 def _limit(archive: Path, max_bytes: int, max_ratio: int) -> int:
     return min(max_bytes, max(SMALL, archive.stat().st_size * max_ratio))
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 # Records keep fractions; a reader expects percent.
-PERCENT = frozenset({"accuracy", "f1"})
+PERCENT = frozenset({"accuracy", "f1", "exact_match"})
 NAMES = {"bleu": "BLEU", "chrf": "chrF", "f1": "F1", "mse": "MSE", "mae": "MAE", "mase": "MASE", "nll": "NLL"} | {
     "nll_after_first": "NLL after the first step",
+    "exact_match": "exact match",
     "bits_per_character": "bits per character",
 }
 # For records that do not say it themselves; a metric that stands in neither has no arrow and no best.
-HIGHER = frozenset({"accuracy", "f1", "bleu", "chrf"})
+HIGHER = frozenset({"accuracy", "f1", "exact_match", "bleu", "chrf"})
 LOWER = frozenset({"loss", "perplexity", "bits_per_character", "mse", "mae", "mase", "nll", "nll_after_first"})
 
 SIZES = ((10**9, "B"), (10**6, "M"), (10**3, "K"))
