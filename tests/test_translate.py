@@ -38,7 +38,7 @@ def finished(folder: Path, rows: list[str], name: str, *words: str) -> Path:
 @pytest.fixture(scope="module")
 def french(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("french")
-    return finished(folder, pairs(), "french", "data=tsv_pairs", "data.buckets=1", "epochs=30", "model.dropout=0")
+    return finished(folder, pairs(), "french", "data=tsv_pairs", "data.buckets=1", "epochs=60", "model.dropout=0")
 
 
 def answer(capsys, *words: str) -> tuple[int, str, str]:
@@ -130,10 +130,12 @@ def test_the_attention_of_one_sentence_is_drawn(french: Path, capsys, tmp_path: 
         (["a", "b", "--attention", "x.png"], 2, "--attention draws one sentence, and there are 2"),
         (["a", "--attention", "x.gif"], 2, "--attention x.gif ends in neither .png nor .svg"),
         (["--file", "none.txt"], 3, "none.txt"),
-        ([" "], 3, "no sentence to translate"),
+        (["--file", "blank.txt"], 3, "blank.txt has no sentence to translate"),
     ],
 )
-def test_wrong_words_are_one_sentence(french: Path, capsys, words, code, sentence):
+def test_wrong_words_are_one_sentence(french: Path, capsys, monkeypatch, tmp_path, words, code, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "blank.txt").write_text("\n \n")
     given, out, err = answer(capsys, "translate", str(french), *words)
     assert given == code and sentence in err and err.count("\n") == 1 and not out
 
