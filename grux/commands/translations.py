@@ -47,7 +47,7 @@ class Translator:
         )
         self._draw = jax.jit(
             lambda batch, longest, key, temperature: model.draw(batch, longest, key, temperature=temperature),
-            static_argnums=1,
+            static_argnums=(1, 3),
         )
 
     def translate(self, texts: Sequence[str]) -> list[list[Translation]]:
