@@ -51,12 +51,14 @@ class Info:
     name: str
     """The data set, as on the command line: "sst2", "multi30k", ..."""
     task: str
-    """"classification", "forecasting", "translation", "transcription", "language_modelling", "polyphony", "anomaly",
-    "probe" or "regression"."""
+    """"classification", "forecasting", "translation", "dialogue", "transcription", "language_modelling", "polyphony",
+    "anomaly", "probe" or "regression"."""
     vocabulary: int | None = None
     """Size of the input vocabulary, special tokens included."""
     target_vocabulary: int | None = None
     """Size of the output vocabulary, special tokens included (translation, transcription)."""
+    max_source_length: int | None = None
+    """Longest source in tokens, EOS included, that is trained on (translation)."""
     max_target_length: int | None = None
     """Longest target in tokens, EOS included, that decoding may write (translation); the most steps (transcription)."""
     continuous: bool = False

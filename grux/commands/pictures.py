@@ -10,11 +10,11 @@ from grux.results.record import storage_error, write_atomic
 KINDS = ("png", "svg")
 
 
-def kind_of(path: str) -> Literal["png", "svg"]:
+def kind_of(path: str, option: str = "--picture") -> Literal["png", "svg"]:
     """ "png" or "svg", by the ending; asked before anything is computed. Raises UsageError for another one."""
     kind = Path(path).suffix.removeprefix(".").lower()
     if kind not in KINDS:
-        raise UsageError(f"--picture {path} ends in neither .png nor .svg; give the file one of these endings.")
+        raise UsageError(f"{option} {path} ends in neither .png nor .svg; give the file one of these endings.")
     return cast(Literal["png", "svg"], kind)
 
 

@@ -96,6 +96,14 @@ def decompress(path: Path, *, max_bytes: int = MAX_BYTES, max_ratio: int = MAX_R
     return content
 
 
+def read_member(archive: Path, name: str) -> bytes:
+    """The content of one file of an archive, under the same rules. Raises `DataError` where there is no such file."""
+    for found, content in contents(archive, name):
+        if found == name:
+            return content
+    raise DataError(f"{archive} has no {name}; get a good copy.")
+
+
 def _limit(archive: Path, max_bytes: int, max_ratio: int) -> int:
     return min(max_bytes, max(SMALL, archive.stat().st_size * max_ratio))
 

@@ -153,6 +153,7 @@ def translation_dataset(
     max_length: int | None,
     buckets: int,
     notes: tuple[str, ...] = (),
+    task: str = "translation",
 ) -> Dataset:
     """Pairs of source and target, both ended by EOS. `joint`: one vocabulary for both languages.
 
@@ -195,9 +196,10 @@ def translation_dataset(
         made[key] = Split(pairs, references=tuple(target for _, target in kept[key]))
     info = Info(
         name=name,
-        task="translation",
+        task=task,
         vocabulary=source_tokenizer.size,
         target_vocabulary=target_tokenizer.size,
+        max_source_length=max(len(source) for source, _ in coded["train"]),
         max_target_length=longest_target,  # of the pairs left out too: decoding may meet such a text again
     )
     return Dataset(info, made, files, artifacts=artifacts, decode=target_tokenizer.decode, notes=notes)

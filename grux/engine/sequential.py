@@ -28,23 +28,23 @@ def sequential(
 
 
 def scan(
-    step: Callable[[Any, Any], tuple[Any, Array]],
+    step: Callable[[Any, Any], tuple[Any, Any]],
     carry: Any,
     xs: Any,
     *,
     mask: Bool[Array, "T B"] | None = None,
     reverse: bool = False,
-) -> tuple[Array, Any]:
+) -> tuple[Any, Any]:
     """Steps of any function, such as a decoder that attends.
 
-    `step(carry, x_t) -> (carry, y_t)` with arrays [B, ...]; `xs` is a tree of arrays [T, B, ...]. The arrays of the
-    carry are [B, H]. Returns the outputs [T, B, ...] and the last carry; padding holds the carry and gives zeros.
+    `step(carry, x_t) -> (carry, y_t)`, trees of arrays [B, ...]; `xs` is a tree of arrays [T, B, ...]. The arrays of
+    the carry are [B, H]. Returns the outputs [T, B, ...] and the last carry; padding holds the carry and gives zeros.
     """
 
     def masked_step(carry, inputs):
         x, m = inputs
         new, y = step(carry, x)
-        return hold(m, new, carry), silence(m, y)
+        return hold(m, new, carry), jax.tree.map(lambda leaf: silence(m, leaf), y)
 
     carry, ys = jax.lax.scan(masked_step, carry, (xs, mask), reverse=reverse)
     return ys, carry

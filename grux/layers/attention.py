@@ -2,7 +2,8 @@
 
     weights = softmax over the real steps of score(query, memory),   context = sum_t weights_t memory_t
 
-    additive  v . tanh(W_q q + W_k m)    Bahdanau et al. 2015 (arXiv 1409.0473), appendix A.1.2
+    additive  v . tanh(W_q q + W_k m)    Bahdanau et al. 2015 (arXiv 1409.0473), appendix A.1.2; without the bias of W_q
+                                         `concat` of Luong et al., whose W_a [q; m] is both products
     dot       q . m                      Luong et al. 2015 (arXiv 1508.04025), equation 8
     general   q . W m                    the same
 
@@ -34,9 +35,15 @@ class AdditiveAttention(nnx.Module):
     """
 
     def __init__(
-        self, *, query_features: PositiveInt, memory_features: PositiveInt, features: PositiveInt, rngs: nnx.Rngs
+        self,
+        *,
+        query_features: PositiveInt,
+        memory_features: PositiveInt,
+        features: PositiveInt,
+        bias: bool = True,
+        rngs: nnx.Rngs,
     ):
-        self.query = Linear(in_features=query_features, features=features, rngs=rngs)
+        self.query = Linear(in_features=query_features, features=features, bias=bias, rngs=rngs)
         self.key = Linear(in_features=memory_features, features=features, bias=False, rngs=rngs)
         self.score = Linear(in_features=features, features=1, bias=False, rngs=rngs)
 

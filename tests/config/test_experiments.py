@@ -24,6 +24,7 @@ PRINTED = {
     "nll": (1, 2),
     "bits_per_character": (1, 2),
     "wer": (100, 1),
+    "exact_match": (100, 1),
 }
 """Metric -> factor and digits of the tables in a README."""
 

@@ -86,3 +86,17 @@ def test_a_translator_is_counted_with_attention_and_bridge():
     names = [layer["name"] for layer in found["recurrence"]["layers"]]
     assert names == ["decoder.layers.0", "encoder.layers.0.backward", "encoder.layers.0.forward"]
     assert found["flops"]["training_per_example"] == pytest.approx(3 * found["flops"]["forward_per_example"], rel=0.05)
+
+
+@pytest.mark.parametrize("attention", ["luong", "luong_concat", "bahdanau"])
+def test_input_feeding_costs_a_product_of_each_target_step(attention: str):
+    """And nothing else, though the decoder then runs one step at a time."""
+    words = ["data=generated_dialogue", f"model.features={HIDDEN}", "model.embedding=6", f"model.attention={attention}"]
+    model, task, dataset = built(*words)
+    fed, _, _ = built(*words, "model.input_feeding=true")
+    plain, more = (count(each, task, dataset)["flops"] for each in (model, fed))
+    train = dataset.splits["train"]
+    steps = sum(bucket.shape[1] * bucket.size for bucket in train.buckets) / train.size
+    product = 2 * GATES["gru"] * HIDDEN * HIDDEN
+    assert more["forward_per_example"] - plain["forward_per_example"] == pytest.approx(steps * product)
+    assert more["training_per_example"] - plain["training_per_example"] == pytest.approx(3 * steps * product)

@@ -14,7 +14,7 @@ from grux.data import fetch as fetching
 from grux.errors import DataError, UsageError
 
 NAMES = list(shelf.catalogue())
-OWN = {"csv_anomaly", "csv_series", "csv_text", "text", "tsv_pairs"}  # they read a file of the user's own
+OWN = {"csv_anomaly", "csv_series", "csv_text", "text", "tsv_pairs", "tsv_turns"}  # they read a file of the user's own
 CONFIGS = Path(__file__).parents[2] / "configs" / "data"
 
 

@@ -14,6 +14,8 @@ from grux.data.catalogue import catalogue
 from grux.data.exchange_rate import FILES, read_rates
 from grux.data.first_token import first_token
 from grux.data.packages import PackageFile
+from grux.data.tatoeba import families
+from grux.data.texts import plain
 from grux.errors import DataError, UsageError
 
 SHIPPED = [name for name, entry in catalogue().items() if not entry.own]
@@ -57,7 +59,7 @@ def test_sizes_of_the_card(load, name):
     pinned = {file.name: file.sha256 for file in entry.files}
     assert dataset.files.items() <= pinned.items()
     assert all(len(split.buckets) <= 5 for split in dataset.splits.values())
-    assert bool(dataset.decode) == (dataset.info.task in ("translation", "transcription"))
+    assert bool(dataset.decode) == (dataset.info.task in ("translation", "dialogue", "transcription"))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -104,6 +106,26 @@ def test_multi30k_directions(load):
     assert forward.info.vocabulary == forward.info.target_vocabulary == 5000
     assert set(forward.files) == {f"{part}.{lang}.gz" for part in PARTS for lang in ("fr", "de")}
     assert forward.splits["test"].references[0] == "Ein Mann mit einem orangefarbenen Hut, der etwas anstarrt."
+
+
+def test_no_sentence_of_tatoeba_stands_in_two_splits(load):
+    """In neither direction, and both have the same splits, whatever else is left out."""
+    texts = {}
+    for source, target in (("en", "fr"), ("fr", "en")):
+        dataset = load("tatoeba", source=source, target=target, max_words=5, tokens="words", vocabulary_size=500)
+        texts[target] = {split: {plain(text) for text in part.references} for split, part in dataset.splits.items()}
+    for parts in texts.values():
+        train, validation, test = (parts[split] for split in ("train", "validation", "test"))
+        assert not (train & validation or train & test or validation & test)
+    assert dataset.info.max_target_length <= 16 and "pairs with more than 5 words" in dataset.notes[0]
+    with pytest.raises(UsageError, match="are one language"):
+        load("tatoeba", source="fr")
+
+
+def test_pairs_that_share_a_sentence_are_a_family():
+    pairs = [("Go.", "Va !"), ("Run!", "Cours !"), ("go. ", "Pars !"), ("Leave.", "PARS !"), ("Hi.", "Salut !")]
+    assert families(pairs) == ["go.", "run!", "go.", "go.", "hi."]
+    assert families(pairs[::-1]) == families(pairs)[::-1]
 
 
 PARTS = ("train", "val", "test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from grux.data.extract import contents, decompress, extract
+from grux.data.extract import contents, decompress, extract, read_member
 from grux.errors import DataError
 
 CONTENT = {"readme.txt": b"hello", "deep/er/data.bin": bytes(range(256)) * 40}
@@ -156,3 +156,23 @@ def test_an_existing_folder_is_not_touched(tmp_path):
         extract(archive, tmp_path / "out")
     assert (tmp_path / "out" / "mine").read_text() == "kept"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["archive.tar", "out"]
+
+
+@pytest.mark.parametrize("kind", ["w:gz", "zip"])
+def test_one_member_is_read_and_nothing_written(tmp_path, kind):
+    make = zipped if kind == "zip" else lambda path, members: tar(path, members, kind)
+    archive = make(tmp_path / "archive", CONTENT.items())
+    assert read_member(archive, "deep/er/data.bin") == CONTENT["deep/er/data.bin"]
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
+    with pytest.raises(DataError, match=r"has no other\.txt"):
+        read_member(archive, "other.txt")
+    (tmp_path / "torn").write_bytes(archive.read_bytes()[:-30])
+    with pytest.raises(DataError):
+        read_member(tmp_path / "torn", "deep/er/data.bin")
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/grux-evil", "C:evil"])
+def test_a_member_of_a_hostile_archive_is_not_read(tmp_path, name):
+    archive = zipped(tmp_path / "archive", [(name, b"x"), ("good", b"y")])
+    with pytest.raises(DataError, match="not a plain relative path"):
+        read_member(archive, "good")

@@ -207,14 +207,47 @@ OF_PAIRS = {
     "too few": (PAIRS[:3], {}, "its 3 rows leave none for", None),
     "encoding": (replaced(PAIRS, 7, "a\té"), {"file_encoding": "latin-1"}, "line 7: byte", {"encoding": "latin-1"}),
 }
+TALKS = [f"{n}\t{who}\t{who} says {n} and {i}" for n in range(60) for i, who in enumerate(("ann", "ben", "ann"))]
+OF_TURNS = {
+    "no tab": (replaced(TALKS, 7, "a b"), {}, "line 7: 1 cell where dialogue, speaker and text are needed", None),
+    "too many": (replaced(TALKS, 7, "2\tann\tb\tc"), {}, "line 7: 4 cells where dialogue", None),
+    "no text": (replaced(TALKS, 8, "2\tben\t"), {}, "line 8: the text is empty; remove them", {"empty": "skip"}),
+    "no speaker": (replaced(TALKS, 8, "2\t \tyes"), {}, "line 8: the speaker is empty", {"empty": "skip"}),
+    "empty line": (replaced(TALKS, 7, ["", TALKS[6]]), {}, "line 7: the line is empty; rem", {"empty": "skip"}),
+    "a dialogue goes on later": (
+        [*TALKS, "0\tann\tand then"],
+        {},
+        "line 181: dialogue '0' goes on after another has begun; put its lines together",
+        None,
+    ),
+    "alone": (
+        [*TALKS, "60\tann\thello"],
+        {},
+        "line 181: in dialogue '60' no turn is answered; remove",
+        {"empty": "skip"},
+    ),
+    "a header": (["dialogue\tspeaker\ttext", *TALKS], {}, "line 1: in dialogue 'dialogue' no", {"empty": "skip"}),
+    "never answers": (
+        [*TALKS, "60\tben\thello", "60\tann\thi"],
+        {"speaker": "ben"},
+        "line 181: in dialogue '60' no turn is answered by ben",
+        {"empty": "skip"},
+    ),
+    "nobody of that name": (TALKS, {"speaker": "Ben"}, "nobody is called 'Ben' (data.speaker); did you mean", None),
+    "nobody at all": (TALKS, {"speaker": "zoe q"}, "(data.speaker); there are ann, ben.", None),
+    "separator": (replaced(TALKS, 8, "2\tben\ta \u241e b"), {}, "which stands between turns; take it out", None),
+    "empty file": ([], {}, "is empty", None),
+    "too few": (TALKS[:6], {}, "leave none for", None),
+}
 ALL = [
     *(("csv_series", SERIES, *case) for case in OF_SERIES.values()),
     *(("csv_text", TEXT, *case) for case in OF_TEXTS.values()),
     *(("tsv_pairs", {}, *case) for case in OF_PAIRS.values()),
+    *(("tsv_turns", {}, *case) for case in OF_TURNS.values()),
 ]
 IDS = [
     f"{kind}: {what}"
-    for kind, cases in (("series", OF_SERIES), ("text", OF_TEXTS), ("pairs", OF_PAIRS))
+    for kind, cases in (("series", OF_SERIES), ("text", OF_TEXTS), ("pairs", OF_PAIRS), ("turns", OF_TURNS))
     for what in cases
 ]
 
@@ -247,7 +280,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("data", ["csv_series", "csv_text", "tsv_pairs"])
+@pytest.mark.parametrize("data", ["csv_series", "csv_text", "tsv_pairs", "tsv_turns"])
 @pytest.mark.parametrize(("changes", "sentence"), PLACES.values(), ids=PLACES)
 def test_a_file_that_is_not_there(tmp_path, monkeypatch, data, changes, sentence):
     monkeypatch.chdir(tmp_path)

@@ -22,7 +22,7 @@ from grux.tasks.translation import Translation
 
 INFO = Info(name="toy", task="translation", vocabulary=12, target_vocabulary=10, max_target_length=6)
 JOINT = Info(name="toy", task="translation", vocabulary=12, target_vocabulary=12, max_target_length=6)
-KINDS = ["none", "bahdanau", "luong", "luong_dot"]
+KINDS = ["none", "bahdanau", "luong", "luong_dot", "luong_concat", "luong+feeding", "bahdanau+feeding"]
 WINDOWED = ["transformer", "tcn", "gru_attention"]
 
 
@@ -40,7 +40,10 @@ def model(info=INFO, cell=GRUCell, seed=0, layer=None, **options):
         dtype="float32",
     )
     layer = layer or functools.partial(Recurrent, cell=cell)
-    return EncoderDecoder(info=info, layer=layer, **{**defaults, **options}, rngs=nnx.Rngs(jax.random.key(seed)))
+    options = {**defaults, **options}
+    options["attention"], _, feeding = options["attention"].partition("+")
+    options["input_feeding"] = bool(feeding)
+    return EncoderDecoder(info=info, layer=layer, **options, rngs=nnx.Rngs(jax.random.key(seed)))
 
 
 def awake(net, seed=0):
@@ -119,7 +122,7 @@ def test_the_first_input_is_bos_and_the_last_target_is_not_read(kind):
     last = data._replace(targets=data.targets.at[:, -1].set(5))
     np.testing.assert_array_equal(call(net, data), call(net, last))
     encoded, carry = net.encode(data.inputs, data.mask)
-    first, _ = net.advance(encoded, carry, jnp.full((3, 1), BOS))
+    first, _, _ = net.attend(encoded, carry, jnp.full((3, 1), BOS))
     np.testing.assert_allclose(call(net, data)[:, :1], first, atol=1e-5)
 
 
@@ -133,6 +136,7 @@ CASES = [
     ("luong", LSTMCell, {"depth": 2, "bidirectional": True}),
     ("bahdanau", GRUResetBeforeCell, {}),
     ("luong", ElmanCell, {"depth": 2}),
+    ("luong_concat+feeding", LSTMCell, {"depth": 2, "bidirectional": True}),
 ]
 
 
@@ -180,7 +184,7 @@ def test_pad_and_bos_are_never_written():
 
 def test_dropout_is_a_function_of_the_key():
     data, key = batch(), jax.random.key(1)
-    for kind in ("bahdanau", "luong"):
+    for kind in ("bahdanau", "luong", "luong+feeding"):
         net = model(attention=kind, dropout=0.5, depth=2)
         np.testing.assert_array_equal(call(net, data, key), call(net, data, key))
         assert not np.allclose(call(net, data, key), call(net, data, jax.random.key(2)))
@@ -196,7 +200,7 @@ def test_dropout_reaches_between_the_layers_of_the_decoder(kind):
 
 
 def test_bfloat16_gives_float32_logits_near_those_of_float32():
-    for kind in ("bahdanau", "luong"):
+    for kind in ("bahdanau", "luong", "luong+feeding"):
         half = call(model(attention=kind, dtype="bfloat16"), batch())
         assert half.dtype == jnp.float32
         np.testing.assert_allclose(half, call(model(attention=kind), batch()), atol=0.05)
@@ -223,7 +227,7 @@ def test_seeds_are_an_axis():
     np.testing.assert_array_equal(tokens[1], decode(model(attention="bahdanau", seed=1), data, 7))
 
 
-@pytest.mark.parametrize("kind", ["bahdanau", "luong"])
+@pytest.mark.parametrize("kind", ["bahdanau", "luong", "luong+feeding"])
 def test_it_learns_to_reverse(kind):
     info = Info(name="toy", task="translation", vocabulary=8, target_vocabulary=8, max_target_length=5)
     inputs = np.random.default_rng(0).integers(4, 8, (128, 4)).astype(np.int32)
@@ -243,6 +247,7 @@ def test_it_learns_to_reverse(kind):
         ({"share_embeddings": True}, "12 source and 10 target"),
         ({"info": Info(name="sst2", task="classification", vocabulary=9, classes=("a", "b"))}, "target vocabulary"),
         ({"features": 9, "bidirectional": True}, "even"),
+        ({"attention": "none+feeding"}, "model.attention=none reads nothing"),
     ],
 )
 def test_impossible_choices_are_refused(options, message):
@@ -250,10 +255,10 @@ def test_impossible_choices_are_refused(options, message):
         model(**options)
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("kind", "bidirectional"), [("luong", False), ("luong", True), ("luong_concat+feeding", True)])
 @pytest.mark.parametrize("name", WINDOWED)
-def test_layers_with_a_window_decode_as_they_are_taught(name, bidirectional):
-    net = awake(model(layer=arch(name), attention="luong", bidirectional=bidirectional, depth=2))
+def test_layers_with_a_window_decode_as_they_are_taught(name, kind, bidirectional):
+    net = awake(model(layer=arch(name), attention=kind, bidirectional=bidirectional, depth=2))
     data = batch()
     written = decode(net, data, 6)
     logits = call(net, data._replace(targets=written, target_mask=written != PAD))
@@ -275,3 +280,21 @@ def test_the_state_of_a_hybrid_crosses_the_bridge_and_its_window_starts_empty():
     net = awake(model(layer=arch("gru_attention")))
     _, (((state,), cache),) = net.encode(batch().inputs, batch().mask)
     assert np.abs(state).min() > 0 and not cache.filled.any() and not cache.keys.any()
+
+
+@pytest.mark.parametrize("kind", ["luong", "bahdanau"])
+def test_input_feeding_gives_the_attentional_vector_to_the_next_step(kind):
+    """Step by step by hand: h of a step, zero before the first, stands behind what else the decoder reads."""
+    net, data = awake(model(attention=f"{kind}+feeding")), batch(lengths=(5, 3))
+    encoded, (states, fed) = net.encode(data.inputs, data.mask)
+    assert not fed.any()
+    for step, token in enumerate([jnp.full((2, 1), BOS), *(data.targets[:, i : i + 1] for i in range(5))]):
+        x = net.target_embedding(token)
+        if kind == "bahdanau":
+            context, _ = net.attention(states[-1][0][:, None], encoded.keys, encoded.memory, encoded.mask)
+            x = jnp.concatenate([x, context], -1)
+        y, states = net.decoder(jnp.concatenate([x, fed[:, None]], -1), carry=states)
+        if kind == "luong":
+            context, _ = net.attention(y, encoded.keys, encoded.memory, encoded.mask)
+        fed = jnp.tanh(net.combine(jnp.concatenate([y, context], -1)))[:, 0]
+        np.testing.assert_allclose(call(net, data)[:, step], net.output(fed), atol=1e-4)

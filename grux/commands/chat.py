@@ -1,0 +1,73 @@
+"""`grux chat`: a conversation with a trained model of dialogues."""
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from grux.commands.use import parser, trained, within
+from grux.errors import UsageError
+
+EXAMPLES = """\
+  grux chat gru-tsv_turns-1a2b3c4d                 type, and it answers; /reset forgets, /quit or Ctrl-D ends
+  grux chat RUN --beam 5 < questions.txt           an answer for each line
+  grux chat RUN --temperature 0.8 --draw 3         drawn answers; another --draw is another conversation
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    made = parser("chat", "A conversation with a trained model, which remembers the last turns.", EXAMPLES)
+    made.add_argument("--beam", type=within(int, 1, 1000), metavar="N", help="hypotheses; 1 is greedy (default)")
+    made.add_argument(
+        "--temperature",
+        type=within(float, 0, above=True),
+        metavar="T",
+        help="draw the words of an answer; below 1: surer",
+    )
+    made.add_argument("--draw", type=within(int, 0, 2**31 - 1), default=0, metavar="N", help="which draws (default: 0)")
+    given = made.parse_args(arguments)
+    if given.beam and given.temperature:
+        raise UsageError("--beam takes the likeliest answer and --temperature draws one; give one of the two.")
+
+    model = trained(given, "dialogue")
+
+    from grux.commands.translations import Translator
+    from grux.data.turns import SEPARATOR, joined
+
+    context = (model.run.record or {})["config"]["data"]["context"]
+    speaker = Translator(model, beam=given.beam or 1)
+    turns: list[str] = []
+    spoken = 0
+    for said in _lines():
+        if said == "/reset":
+            turns = []
+        elif said == "/quit":
+            break
+        elif text := " ".join(said.replace(SEPARATOR, " ").split()):
+            turns = [*turns, text][-context:]
+            if given.temperature:
+                draws = (given.draw, spoken)
+                answer = speaker.draw(joined(turns, context), temperature=given.temperature, draws=draws)
+            else:
+                answer = speaker.translate([joined(turns, context)])[0][0].text
+            spoken += 1
+            print(" ".join(answer.splitlines()), flush=True)
+            turns.append(answer)
+    return 0
+
+
+def _lines() -> Iterator[str]:
+    """What is typed, or the lines of standard input, up to their end; a prompt where somebody sees it."""
+    typed = sys.stdin.isatty() and sys.stdout.isatty()
+    if typed:
+        import readline  # noqa: F401  (the keys that edit a line)
+    while True:
+        if typed:
+            try:
+                line = input("> ")
+            except EOFError:
+                print()
+                return
+        else:
+            line = sys.stdin.readline()
+            if not line:
+                return
+        yield line.strip()
