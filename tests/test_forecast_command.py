@@ -207,14 +207,8 @@ def test_what_is_known_ahead_is_read_from_rows_to_come(capsys, tmp_path: Path):
     write(tmp_path / "my.csv", ["time,load,price", *rows[:120]])
     patch = pytest.MonkeyPatch()
     patch.setattr("small_runs.SMALL", ())
-    words = (
-        "data.known=price",
-        "data.calendar=true",
-        "model=autoregressive_forecaster",
-        "model.normalise=none",
-        "steps=150",
-    )
-    record = train(*SHORT, *words, f"data.path={tmp_path / 'my.csv'}", folder=tmp_path / "run")
+    words = ("data.known=price", "data.calendar=true", "model=autoregressive_forecaster", "model.normalise=none")
+    record = train(*SHORT, *words, "steps=150", f"data.path={tmp_path / 'my.csv'}", folder=tmp_path / "run")
     patch.undo()
     assert record["seeds"][0]["scores"]["test"]["mse"] < 0.3 * record["baselines"]["linear"]["test"]["mse"]
     assert record["gradient_by_lag"]["norms"][0][0] > 0 and record["flops"]["training_per_example"] > 0
