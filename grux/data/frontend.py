@@ -121,8 +121,7 @@ def read_front_end(content: bytes) -> FrontEnd:
     """The inverse of `save`. Raises DataError for what is none."""
     try:
         saved = json.loads(content)
-        both = {key: tuple(saved.pop(key)) for key in ("means", "deviations")}
-        return FrontEnd(**saved, **both)
+        return FrontEnd(**saved | {key: tuple(saved[key]) for key in ("means", "deviations")})
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{FILE_NAME} holds no front end of this version ({error}); train the run again.") from error
 

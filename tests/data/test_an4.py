@@ -74,4 +74,4 @@ def test_no_voice_stands_in_two_splits(mirror):
     # Standardised by the training frames (those that stacking left over apart).
     np.testing.assert_allclose(real.mean(0), np.zeros(13), atol=0.01)
     np.testing.assert_allclose(real.std(0), np.ones(13), atol=0.01)
-    assert dataset.splits["validation"].references[:2] == ("RUBOUT W L F X Y SEVEN OH SIX NINE", "GO")
+    assert (dataset.splits["validation"].references or ())[:2] == ("RUBOUT W L F X Y SEVEN OH SIX NINE", "GO")
