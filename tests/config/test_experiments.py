@@ -17,7 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "experiments"
 NAMES = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
 GRIDS = [name for name in NAMES if compose([f"experiment={name}"]).multirun]
-PRINTED = {"accuracy": (100, 1), "bleu": (1, 1), "mse": (1, 3), "nll": (1, 2), "bits_per_character": (1, 2)}
+PRINTED = {
+    "accuracy": (100, 1),
+    "bleu": (1, 1),
+    "mse": (1, 3),
+    "nll": (1, 2),
+    "bits_per_character": (1, 2),
+    "auroc": (1, 3),
+}
 """Metric -> factor and digits of the tables in a README."""
 
 
