@@ -153,7 +153,7 @@ def _reading(config: dict[str, Any], settings: Sequence[str]) -> Any:
     kinds = typing.get_type_hints(Reading)
     # Data that are not the user's own (NAB) count rows, not time.
     plain = {"irregular": "keep", "unsorted": "refuse", "repeated": "refuse", "empty": "refuse"}
-    known = dict.fromkeys(kinds) | plain | {"decimal": "point", "encoding": "utf-8"}
+    known: dict[str, Any] = dict.fromkeys(kinds) | plain | {"decimal": "point", "encoding": "utf-8"}
     known |= {key: config[key] for key in kinds if key in config}
     for word in settings:
         key, equals, text = word.removeprefix("data.").partition("=")

@@ -68,16 +68,16 @@ def csv_anomaly(
     rows, labels, notes = found.rows, None, []
     if label is not None:
         rows, labels, notes = without_labels(rows)
-    parts = chronological_parts(len(rows)) if len(found.sizes) == 1 else tuple(found.sizes)
-    rows = imputed(rows, parts, impute)
-    if window <= parts[0]:  # else that is what to say first, and `series_dataset` does
-        check_constant(rows, parts[0])
+    train, validate, tested = chronological_parts(len(rows)) if len(found.sizes) == 1 else found.sizes
+    rows = imputed(rows, (train, validate, tested), impute)
+    if window <= train:  # else that is what to say first, and `series_dataset` does
+        check_constant(rows, train)
     return series_dataset(
         name=CARD.name,
         columns=rows.columns,
         values=rows.values,
         labels=labels,
-        parts=parts,
+        parts=(train, validate, tested),
         window=window,
         stride=stride,
         files=own_hashes(list(paths.values())),

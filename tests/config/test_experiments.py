@@ -25,6 +25,7 @@ PRINTED = {
     "bits_per_character": (1, 2),
     "wer": (100, 1),
     "exact_match": (100, 1),
+    "auroc": (1, 3),
 }
 """Metric -> factor and digits of the tables in a README."""
 
