@@ -13,6 +13,7 @@ from grux.commands.use import parser, trained
 from grux.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from grux.data.texts import Kept
     from grux.trained import Trained
 
 EXAMPLES = """\
@@ -96,7 +97,7 @@ def read(model: "Trained", texts: Sequence[str]) -> tuple[list[list[int]], list[
     return coded, notes
 
 
-def limit_of(model: "Trained"):
+def limit_of(model: "Trained") -> tuple[int | None, "Kept"]:
     """(tokens that the run read of a text at most, or None; which end of it).
 
     Data whose yaml says which end to keep have a limit in every split; others cut nothing but in training.

@@ -93,6 +93,8 @@ class ImageSequences(Bucket):
             raise DataError(
                 f"{where}: pixels are {pixels.dtype} {pixels.shape}, but bytes of {info.features} a step are declared."
             )
+        if len(labels) != len(pixels):
+            raise DataError(f"{where}: {len(labels)} classes for {len(pixels)} images.")
         bad = np.flatnonzero((labels < 0) | (labels >= len(info.classes or ())))
         if len(bad):
             raise DataError(f"{where}: example {self.ids[bad[0]]} has class {labels[bad[0]]}, which is none.")

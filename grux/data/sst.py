@@ -77,9 +77,10 @@ def sst(
     if phrases:
         learned["train"] = distinct_phrases(trees["train"], classes)
         nodes = sum(map(len, trees["train"]))
+        which = "different phrases" if classes == 5 else "different phrases that are not neutral,"
         notes = (
-            f"Training examples are the {len(learned['train'])} different phrases of {nodes} tree nodes"
-            f"{' that are not neutral' if classes == 2 else ''}, each once, whole sentences among them.",
+            f"Trained on the {len(learned['train'])} {which} of {nodes} tree nodes, each once, whole sentences among "
+            "them.",
         )
     return classification_dataset(
         name=CARD.name,

@@ -121,7 +121,7 @@ def test_own_folder_comes_first(folder):
         ("+seedz=3", "unknown key seedz: did you mean seeds?"),
         ("arc=gru", "did you mean arch?"),
         ("arch=gruu", "did you mean gru?"),
-        ("data=sst", "data=sst is unknown: did you mean sst2?"),
+        ("data=stt2", "data=stt2 is unknown: did you mean sst2?"),
         ("task=clasification", "did you mean classification?"),
         ("experiment=nope_at_all", "experiment=nope_at_all is unknown"),
         ("model.feature=3", "did you mean model.features?"),

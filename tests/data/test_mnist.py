@@ -107,6 +107,8 @@ def test_what_does_not_fit_is_refused(digits):
     info = Info(name="mnist", task="classification", classes=mnist.CLASSES, features=1)
     with pytest.raises(DataError, match="example 1 has class 10"):
         check_split(mnist.Split((bucket,)), info, "mnist train")
+    with pytest.raises(DataError, match="1 classes for 2 images"):
+        mnist.image_sequences(np.zeros((2, 4, 1), np.uint8), np.array([3])).check(info, "mnist train")
     with pytest.raises(DataError, match="bytes of 2 a step"):
         bucket.check(Info(name="mnist", task="classification", classes=mnist.CLASSES, features=2), "mnist train")
 

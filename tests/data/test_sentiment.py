@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,14 @@ from grux.data.texts import classification_dataset
 from grux.errors import DataError
 
 TREE = "(3 (2 It) (4 (2 's) (4 (3 very) (4 good))))"
-WORDS = {"tokens": "blanks", "vocabulary_size": None, "min_count": 1, "lower": True, "max_length": None, "buckets": 2}
+WORDS: dict[str, Any] = {
+    "tokens": "blanks",
+    "vocabulary_size": None,
+    "min_count": 1,
+    "lower": True,
+    "max_length": None,
+    "buckets": 2,
+}
 
 
 def trees(tmp_path, text):
