@@ -88,8 +88,7 @@ class Translator:
         targets = jnp.asarray([tokens], jnp.int32)
         batch = _batch([ids], len(ids))._replace(targets=targets, target_mask=jnp.ones(targets.shape, bool))
         weights = np.asarray(jax.jit(self.model.alignment)(batch))[0]
-        pieces = ([side.name(token) for token in row] for side, row in ((self.source, ids), (self.target, tokens)))
-        return weights, *pieces
+        return weights, [self.source.name(token) for token in ids], [self.target.name(token) for token in tokens]
 
     def _encode(self, text: str) -> list[int]:
         ids = self.source.encode(text) if text.strip() else []

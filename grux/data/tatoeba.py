@@ -73,7 +73,7 @@ def tatoeba(
         raise UsageError(f"max_words={max_words} leaves {left} pairs, too few for three splits; raise it.")
     return translation_dataset(
         name=CARD.name,
-        splits={split: [pair if source == "en" else pair[::-1] for pair in rows] for split, rows in kept.items()},
+        splits={split: [(a, b) if source == "en" else (b, a) for a, b in rows] for split, rows in kept.items()},
         files=hashes(FILES),
         tokens=tokens,
         vocabulary_size=vocabulary_size,

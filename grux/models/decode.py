@@ -119,7 +119,7 @@ def beam(
 
         before = found == jnp.inf
         values = jnp.where(before, of_parent(values), found)
-        if coverage is not None:
+        if coverage is not None and weights is not None:
             new = jnp.where(ended[..., None], 0.0, weights.reshape(coverage.shape))
             coverage = of_parent(coverage + new)
         whose = (jnp.arange(rows)[:, None] * size + parent).reshape(-1)

@@ -266,7 +266,8 @@ class EncoderDecoder(nnx.Module):
         made, weights = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), found)
         if self.input_feeding:
             return made, carry, weights
-        return self._hidden(*made, above), carry[0], weights
+        y, context = made
+        return self._hidden(y, context, above), carry[0], weights
 
 
 def _before(targets: Int[Array, "B S"]) -> Int[Array, "B S"]:
