@@ -83,9 +83,11 @@ def test_probe_scores_fresh_sequences_of_any_length(parity: Path, capsys):
     for row in found["by_length"]:
         bucket = fresh("parity_check", row["length"], count=100, seed=0)
         batch = jax.tree.map(jax.numpy.asarray, take_rows(bucket, bucket.arrays, np.arange(100)))
-        chosen = np.asarray(trained.model(batch, key=None))[:, -1].argmax(-1)
-        ones = (np.asarray(batch.inputs)[:, :-1] == 5).sum(1)  # four special tokens, 0, 1
-        assert row["accuracy"] == pytest.approx(np.mean(chosen == ones % 2)) and row["sequences"] == 100
+        logits = np.asarray(trained.model(batch, key=None), np.float64)[:, -1]
+        parity_of = (np.asarray(batch.inputs)[:, :-1] == 5).sum(1) % 2  # four special tokens, 0, 1
+        assert row["accuracy"] == pytest.approx(np.mean(logits.argmax(-1) == parity_of)) and row["sequences"] == 100
+        losses = np.log(np.exp(logits).sum(-1)) - logits[np.arange(100), parity_of]
+        assert row["loss"] == pytest.approx(losses.mean(), rel=1e-3, abs=1e-7)
     assert found["by_length"][0]["accuracy"] == 1.0
     lag = found["gradient_by_lag"]
     assert max(lag["lags"]) == 23 and len(lag["norms"]) == len(lag["lags"]) and min(lag["norms"]) > 0
