@@ -1,12 +1,14 @@
 """`grux demo NAME`: trains a small model on real data, shows what it does, and opens it to one's own input."""
 
 import importlib
+import io
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from grux.commands import examples
 from grux.commands.words import Parser
 from grux.errors import UsageError
 
@@ -25,8 +27,10 @@ class Demo:
     about: str
     train: tuple[str, ...]
     use: tuple[str, ...]
+    says: tuple[str, ...] = ()
+    """Lines of standard input, for a command that reads some."""
     own: tuple[str, ...] = ()
-    """What is done with each line that is typed on a terminal, LINE; (): nothing is asked."""
+    """What is done with each line that is typed on a terminal, LINE, or with the terminal itself; (): nothing."""
     example: Callable[[Path], Path] | None = None
     """Makes the file that INPUT stands for in `use`, in the folder of the run."""
 
@@ -54,17 +58,46 @@ DEMOS = {
         ("classify", "RUN", "A warm, funny and moving film.", "Two hours of my life that I want back."),
         own=("classify", "RUN", "LINE"),
     ),
+    "translate": Demo(
+        "JupyterLab's interface in French (from pip packages)",
+        ("experiment=quickstart_translation", "seeds=1"),
+        ("translate", "RUN", "--beam", "4", "Open a new terminal", "Delete this cell"),
+        own=("translate", "RUN", "--beam", "4", "LINE"),
+    ),
+    "chat": Demo(
+        "a conversation with a memory of two turns (generated)",
+        ("experiment=dialogue", "hydra.mode=RUN", "seeds=1", "data.context=3"),
+        ("chat", "RUN"),
+        says=("the red key is in the kitchen", "where is the key"),
+        own=("chat", "RUN"),
+    ),
+    "forecast": Demo(
+        "next week's temperatures in Seattle, with intervals and a picture (from a pip package)",
+        ("experiment=quickstart_forecasting", "seeds=1"),
+        ("forecast", "RUN", "--input", "INPUT", "--picture", "demo_forecast.png"),
+        example=examples.weather,
+    ),
+    "detect": Demo(
+        "which heart beats are unusual (ECG5000)",
+        ("experiment=anomaly", "hydra.mode=RUN", "seeds=1", "steps=600"),
+        ("detect", "RUN", "--input", "INPUT", "--picture", "demo_detect.png"),
+        example=examples.beats,
+    ),
     "compose": Demo(
         "a chorale as a MIDI file (Bach's, quarter notes)",
-        (
-            "data=polyphonic_music",
-            "data.name=jsb",
-            "steps=600",
-            "batch_size=16",
-            "eval_every=150",
-            "learning_rate=1e-2",
-        ),
+        ("data=polyphonic_music", "batch_size=16", "steps=600", "eval_every=150", "learning_rate=1e-2"),
         ("compose", "RUN", "--steps", "64", "--temperature", "0.8", "--output", "demo.mid"),
+    ),
+    "transcribe": Demo(
+        "spoken digits to text, while they are said (FSDD)",
+        ("experiment=speech", "hydra.mode=RUN", "seeds=1", "epochs=10"),
+        ("transcribe", "RUN", "--stream", "INPUT"),
+        example=examples.digits,
+    ),
+    "probe": Demo(
+        "what of a rule that was learned on short sequences holds on long ones (generated)",
+        ("experiment=probes", "hydra.mode=RUN", "seeds=1", "steps=1000", "eval_every=250"),
+        ("probe", "RUN", "--lengths", "5,10,20,40", "--picture", "demo_probe.png"),
     ),
 }
 
@@ -97,8 +130,17 @@ def run(arguments: Sequence[str]) -> int:
     stands_for = {"RUN": str(folder)}
     if demo.example is not None:
         stands_for["INPUT"] = str(demo.example(folder))
-    _call([stands_for.get(word, word) for word in demo.use])
-    if demo.own and sys.stdin.isatty():
+    terminal = sys.stdin
+    if demo.says:
+        print("\n".join(f"> {line}" for line in demo.says))
+        sys.stdin = io.StringIO("".join(f"{line}\n" for line in demo.says))
+    try:
+        _call([stands_for.get(word, word) for word in demo.use])
+    finally:
+        sys.stdin = terminal
+    if demo.own and "LINE" not in demo.own:
+        _call([stands_for.get(word, word) for word in demo.own])
+    elif demo.own and terminal.isatty():
         print(FURTHER)
         for line in iter(sys.stdin.readline, ""):
             if not line.strip():
