@@ -14,6 +14,7 @@ from flax import nnx
 
 from grux.arguments import PositiveInt
 from grux.batch import Batch, Info
+from grux.errors import UsageError
 from grux.layers.dropout import dropout as drop
 from grux.layers.linear import Linear
 from grux.layers.stack import Stack
@@ -69,11 +70,31 @@ class Forecaster(nnx.Module):
         x, mask, scale = self.frame.enter(batch)
         y, _ = self.layers(x, mask=mask, key=inside)
         state = drop(last_state(y, mask, bidirectional=self.bidirectional), self.dropout, above)
-        forecast = self.head(state, dtype=jnp.float32).reshape(len(x), self.frame.horizon, self.frame.outputs)
+        forecast = self._read(state)
         future = self.frame.future(batch)
         if self.ahead is not None and future is not None:
             forecast = forecast + self.ahead(future, dtype=jnp.float32)
         return self.frame.leave(forecast, scale)
+
+    def step(self, inputs: Float[Array, "B D"], carry: tuple) -> tuple[Array, tuple]:
+        """(forecast, carry) after one more row, in evaluation: what is forecast from all rows so far, however many."""
+        mask = jnp.ones((inputs.shape[0], 1), bool)
+        x, mask, scale = self.frame.enter(Batch(inputs[:, None], mask, None, None))
+        y, carry = self.layers(x, mask=mask, carry=carry)
+        return self.frame.leave(self._read(y[:, 0]), scale), carry
+
+    def initial_carry(self, batch_size: int) -> tuple:
+        """What the layers know before the first row. Raises UsageError for a model that needs more than the past."""
+        if self.bidirectional or self.ahead is not None or self.frame.normalise != "none":
+            raise UsageError(
+                "A forecaster that reads backwards, normalises whole windows or knows something ahead has no single "
+                "step; train one with model.bidirectional=false, model.normalise=none and without covariates."
+            )
+        return self.layers.initial_carry(batch_size * self.frame.channels // self.frame.width)
+
+    def _read(self, state: Float[Array, "N H"]) -> Float[Array, "N S O"]:
+        forecast = self.head(state, dtype=jnp.float32)
+        return forecast.reshape(state.shape[0], self.frame.horizon, self.frame.outputs)
 
     def recurrence(self, batch: Batch) -> tuple[Stack, Float[Array, "N T K"], Bool[Array, "N T"]]:
         """The recurrent layers, what they read of a batch, and its mask; N is B, with independent channels B * D."""

@@ -29,7 +29,7 @@ class Stepper:
         if not hasattr(model, "step"):
             raise UsageError(
                 f"{type(model).__name__} reads a whole input before it says anything, so it has no single step; use a "
-                "next-step model or a classifier in one direction."
+                "model that goes step by step, in one direction."
             )
         self.initial_carry = model.initial_carry(batch_size)
         graph, params = nnx.split(model)

@@ -92,8 +92,24 @@ def test_a_step_is_compiled_once():
 def test_models_without_a_step_are_refused():
     with pytest.raises(UsageError, match="bidirectional=false"):
         Stepper(classifier("gru", "last", bidirectional=True), B)
-    info = Info(name="toy", task="forecasting", features=2, window=4, horizon=2)
-    whole = {key: value for key, value in WIDTHS.items() if key != "embedding"}
-    options = dict(bidirectional=False, normalise="none", channels="together")
-    with pytest.raises(UsageError, match="Forecaster reads a whole input"):
-        Stepper(Forecaster(info=info, layer=arch("gru"), **options, **whole), B)
+    for options in ({"normalise": "last"}, {"bidirectional": True}):
+        with pytest.raises(UsageError, match="normalise=none"):
+            Stepper(forecaster(**options), B)
+    with pytest.raises(UsageError, match="Module reads a whole input"):
+        Stepper(nnx.Module(), B)
+
+
+def forecaster(**options):
+    info = Info(name="toy", task="forecasting", features=3, window=4, horizon=2)
+    usual = dict(bidirectional=False, normalise="none", channels="together", quantiles=None)
+    widths = {key: value for key, value in WIDTHS.items() if key != "embedding"}
+    return randomise(Forecaster(info=info, layer=arch("gru"), **{**widths, **usual, **options}), 0)
+
+
+@pytest.mark.parametrize("channels", ["together", "independent"])
+@pytest.mark.parametrize("quantiles", [None, [0.1, 0.5, 0.9]])
+def test_a_forecaster_forecasts_from_all_rows_so_far(channels, quantiles):
+    model, x = forecaster(channels=channels, quantiles=quantiles), inputs(INFOS["frames"])
+    got = streamed(model, x)
+    for steps in (1, 4, T):
+        np.testing.assert_allclose(got[:, steps - 1], model(batch(x[:, :steps])), atol=1e-5)
