@@ -89,12 +89,7 @@ class Classifier(nnx.Module):
         return self.head(y, dtype=jnp.float32), (state, pooled)
 
     def initial_carry(self, batch_size: int) -> tuple:
-        """What layers and pooling know before the first step. Raises UsageError where one direction reads backwards."""
-        if self.bidirectional:
-            raise UsageError(
-                "A bidirectional model reads a sequence from its end too, so it has no single step; train one with "
-                "model.bidirectional=false."
-            )
+        """What layers and pooling know before the first step."""
         pooled = () if self.pooling == "last" else none_yet(batch_size, self.layers.out_features)
         return self.layers.initial_carry(batch_size), pooled
 

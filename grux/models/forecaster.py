@@ -85,10 +85,10 @@ class Forecaster(nnx.Module):
 
     def initial_carry(self, batch_size: int) -> tuple:
         """What the layers know before the first row. Raises UsageError for a model that needs more than the past."""
-        if self.bidirectional or self.ahead is not None or self.frame.normalise != "none":
+        if self.ahead is not None or self.frame.normalise != "none":
             raise UsageError(
-                "A forecaster that reads backwards, normalises whole windows or knows something ahead has no single "
-                "step; train one with model.bidirectional=false, model.normalise=none and without covariates."
+                "A forecaster that normalises whole windows or knows something ahead has no single step; train "
+                "one with model.normalise=none and without covariates."
             )
         return self.layers.initial_carry(batch_size * self.frame.channels // self.frame.width)
 

@@ -97,11 +97,6 @@ class NextStep(nnx.Module):
         assert self.embedding is not None and self.bias is not None  # tied
         return self.embedding.attend(y).astype(jnp.float32) + self.bias[...][None, None, :], carry
 
-    def step(self, inputs: Int[Array, "B"] | Float[Array, "B D"], carry: tuple) -> tuple[Float[Array, "B V"], tuple]:
-        """(logits, carry) after one more step, in evaluation."""
-        logits, carry = self.run(inputs[:, None], mask=None, carry=carry, key=None)
-        return logits[:, 0], carry
-
     def initial_carry(self, batch_size: int) -> tuple:
         """What the layers know before the first step."""
         return self.layers.initial_carry(batch_size)

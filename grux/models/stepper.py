@@ -25,8 +25,13 @@ class Stepper:
     initial_carry: Any
 
     def __init__(self, model: Any, batch_size: PositiveInt):
-        """Raises UsageError for a model that reads a whole input before it says anything."""
-        if not hasattr(model, "step"):
+        """Raises UsageError for a model that reads a whole input before it says anything, or reads it backwards."""
+        if getattr(model, "bidirectional", False):
+            raise UsageError(
+                "A bidirectional model reads a sequence from its end too, so it has no single step; train one with "
+                "model.bidirectional=false."
+            )
+        if not (hasattr(model, "step") or hasattr(model, "run")):
             raise UsageError(
                 f"{type(model).__name__} reads a whole input before it says anything, so it has no single step; use a "
                 "model that goes step by step, in one direction."
@@ -37,7 +42,11 @@ class Stepper:
         self._weights, structure = jax.tree.flatten(params)
 
         def step(weights, inputs, carry):
-            return nnx.merge(graph, jax.tree.unflatten(structure, weights)).step(inputs, carry)
+            model = nnx.merge(graph, jax.tree.unflatten(structure, weights))
+            if hasattr(model, "step"):
+                return model.step(inputs, carry)
+            outputs, carry = model.run(inputs[:, None], mask=None, carry=carry, key=None)
+            return outputs[:, 0], carry
 
         self._step: Callable = jax.jit(step)
 

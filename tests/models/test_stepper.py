@@ -9,9 +9,11 @@ from support import ARCHS, arch, randomise
 from grux.batch import Batch, Info
 from grux.errors import UsageError
 from grux.models.classifier import Classifier
+from grux.models.ctc import CTC
 from grux.models.forecaster import Forecaster
 from grux.models.next_step import NextStep
 from grux.models.stepper import Stepper
+from grux.models.tagger import Tagger
 
 B, T = 2, 7
 INFOS = {
@@ -92,9 +94,10 @@ def test_a_step_is_compiled_once():
 def test_models_without_a_step_are_refused():
     with pytest.raises(UsageError, match="bidirectional=false"):
         Stepper(classifier("gru", "last", bidirectional=True), B)
-    for options in ({"normalise": "last"}, {"bidirectional": True}):
-        with pytest.raises(UsageError, match="normalise=none"):
-            Stepper(forecaster(**options), B)
+    with pytest.raises(UsageError, match="normalise=none"):
+        Stepper(forecaster(normalise="last"), B)
+    with pytest.raises(UsageError, match="bidirectional=false"):
+        Stepper(listener(bidirectional=True), B)
     with pytest.raises(UsageError, match="Module reads a whole input"):
         Stepper(nnx.Module(), B)
 
@@ -113,3 +116,17 @@ def test_a_forecaster_forecasts_from_all_rows_so_far(channels, quantiles):
     got = streamed(model, x)
     for steps in (1, 4, T):
         np.testing.assert_allclose(got[:, steps - 1], model(batch(x[:, :steps])), atol=1e-5)
+
+
+def listener(bidirectional):
+    info = Info(name="toy", task="transcription", features=3, target_vocabulary=9)
+    options = {key: value for key, value in WIDTHS.items() if key != "embedding"}
+    return randomise(CTC(info=info, layer=arch("gru"), bidirectional=bidirectional, **options), 0)
+
+
+@pytest.mark.parametrize("kind", ["ctc", "tagger"])
+def test_what_answers_at_each_step_answers_step_by_step(kind):
+    info = Info(name="toy", task="probe", vocabulary=11, classes=("a", "b", "c"))
+    model = listener(False) if kind == "ctc" else randomise(Tagger(info=info, layer=arch("gru"), **WIDTHS), 0)
+    x = inputs(INFOS["frames"] if kind == "ctc" else info)
+    np.testing.assert_allclose(streamed(model, x), model(batch(x)), atol=1e-5)
