@@ -52,10 +52,10 @@ def run(arguments: Sequence[str]) -> int:
     from grux.results.record import write_atomic
 
     info = model.info
-    if info.channels is None or info.means is None or info.deviations is None or info.window is None:
+    if info.channels is None or info.means is None or info.window is None or info.horizon is None:
         raise UsageError(f"{model.title} was trained by a grux that kept no units; train it again with force=true.")
     level = _level(model, given.level)
-    reading, usual = _reading(model.run.record["config"]["data"], given.reading)
+    reading, usual = _reading((model.run.record or {})["config"]["data"], given.reading)
     known = [name for name in info.covariates or () if name not in FEATURES]
     history = read_history(
         given.input,
