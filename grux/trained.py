@@ -75,7 +75,7 @@ def load(folder: Path, *, seed: int | None = None, task: str | None = None, plug
     number = _seed_number(run, seed)
     info = _info(record["info"])
     config = record["config"]
-    check_nodes(config, plugins)
+    check_nodes(config, plugins, groups=("model", "arch"))  # the data of an older grux may have had fewer settings
     make_model, layer = (build(config[node], plugins=plugins) for node in ("model", "arch"))
     graph, rates, params = nnx.split(
         nnx.eval_shape(lambda: make_model(info=info, layer=layer, rngs=nnx.Rngs(0))), Rate, ...

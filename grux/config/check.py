@@ -150,15 +150,16 @@ def _check_marks(value: Any, group: str, path: str, plugins: tuple[str, ...]) ->
         raise UsageError(f"{path}._partial_ stands without a _target_; name the class or function to call.")
 
 
-def check_nodes(config: dict[str, Any], plugins: Iterable[str] = ()) -> None:
+def check_nodes(config: dict[str, Any], plugins: Iterable[str] = (), groups: Sequence[str] = GROUPS) -> None:
     """Every node against the signature of what its `_target_` names: names, types, ranges, and what is missing.
 
-    The whole tree passes the allow-list before the first module of a node is used for anything.
+    The whole tree passes the allow-list before the first module of a node is used for anything. `groups`: those that
+    will be built.
     """
     plugins = tuple(plugins)
-    for group in GROUPS:
+    for group in groups:
         _resolve_all(config[group], group, group, plugins)
-    for group in GROUPS:
+    for group in groups:
         _check_node(config[group], group, group, plugins)
     dtype = config["model"].get("dtype", "float32")
     if config["arch"].get("strategy") == "native" and dtype != "float32":
