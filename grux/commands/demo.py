@@ -90,7 +90,7 @@ DEMOS = {
     ),
     "transcribe": Demo(
         "spoken digits to text, while they are said (FSDD)",
-        ("experiment=speech", "hydra.mode=RUN", "seeds=1", "epochs=10"),
+        ("experiment=speech", "hydra.mode=RUN", "seeds=1", "epochs=12"),
         ("transcribe", "RUN", "--stream", "INPUT"),
         example=examples.digits,
     ),

@@ -7,7 +7,7 @@ nearest known key.
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from grux.config.complaints import nearest
