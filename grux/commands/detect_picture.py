@@ -51,6 +51,10 @@ def picture(
     return Figure("detect", title, (above, below), caption, legend="line" if above.names else None, across=1)
 
 
+MANY = 200
+"""Scores, of which more are drawn smaller."""
+
+
 def _series(values: np.ndarray, channels: Sequence[str], flags: np.ndarray) -> Callable[[Any, Any], None]:
     def draw(axes: Any, styles: Any) -> None:
         for place, name in enumerate(channels):
@@ -74,7 +78,9 @@ def _sequences(values: np.ndarray, flags: np.ndarray) -> Callable[[Any, Any], No
 def _scores(scores: np.ndarray, flags: np.ndarray, threshold: float, first: int) -> Callable[[Any, Any], None]:
     def draw(axes: Any, styles: Any) -> None:
         there = np.flatnonzero(np.isfinite(scores))
-        axes.scatter(there + first, scores[there], s=3, c=np.where(flags[there], FLAGGED, QUIET), linewidths=0)
+        colours = np.where(flags[there], FLAGGED, QUIET)
+        size = 3 if len(there) > MANY else 14
+        axes.scatter(there + first, scores[there], s=size, c=colours, linewidths=0, clip_on=len(there) > MANY)
         axes.axhline(threshold, color="black", linestyle="--", linewidth=0.9)
         axes.set_yscale("log")
         # What is far below the threshold is not what the picture is for.
