@@ -1,6 +1,7 @@
 """Choosing and grouping runs by any key: a config group (`arch`), `group`, a config key (`model.features`), or several.
 
 Several keys with commas between them are one: `optimizer,learning_rate` has the values "adam, 0.001", "adam, 0.01", ...
+A run that lacks some of them has those that it has: `data,data.name` is "probes, copying" for one, "ecg5000" for another.
 """
 
 import hashlib
@@ -38,8 +39,8 @@ def value_of(run: Run, key: str) -> str | None:
     `experiment` is the experiment's file, and for a run without one its folder.
     """
     if "," in key:
-        values = [value_of(run, part) for part in parts_of(key)]
-        return None if None in values else _BETWEEN.join(map(str, values))
+        values = [value for part in parts_of(key) if (value := value_of(run, part)) is not None]
+        return _BETWEEN.join(values) if values else None
     if key in _ATTRIBUTES:
         return str(getattr(run, _ATTRIBUTES[key]))
     if key in run.choices:

@@ -285,6 +285,14 @@ def test_several_keys_are_one(tmp_path):
         table_of(tmp_path, rows="arch,learning_rate")
 
 
+def test_of_several_keys_a_run_has_those_that_it_has(tmp_path):
+    for data, name in (("ett", "h1"), ("ett", "h2"), ("sst2", None)):
+        config = make_config(arch="gru", data=data, **({"data__name": name} if name else {}))
+        write_run(tmp_path, make_record(data=data, config=config, run_id=f"{data}-{name}"))
+    table = table_of(tmp_path, rows="arch", columns="data,data.name")
+    assert [line.name for line in table.lines] == ["ett, h1", "ett, h2", "sst2"]
+
+
 def test_a_hundred_runs_need_neither_jax_nor_matplotlib(tmp_path):
     for number in range(100):
         data = ("sst2", "ett", "multi30k")[number % 3]
