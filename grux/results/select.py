@@ -1,7 +1,7 @@
 """Choosing and grouping runs by any key: a config group (`arch`), `group`, a config key (`model.features`), or several.
 
 Several keys with commas between them are one: `optimizer,learning_rate` has the values "adam, 0.001", "adam, 0.01", ...
-A run that lacks some of them has those that it has: `data,data.name` is "probes, copying" for one, "ecg5000" for another.
+A run that lacks some has the others: of `data,data.name` "probes, copying" is one value, and "ecg5000" another.
 """
 
 import hashlib
