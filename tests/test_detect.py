@@ -119,7 +119,7 @@ def test_how_a_file_is_read_can_be_said(finished, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["data.imput=mean"], 2, "'data.imput=mean' is no setting of reading a file"),
+        (["data.imput=mean"], 2, "'data.imput=mean' does not say how a file is read"),
         (["data.impute=meen"], 2, "did you mean mean"),
         (["--threshold", "-1"], 2, "'-1' must be a number >= 0"),
         (["--picture", "x.jpg"], 2, "ends in neither .png nor .svg"),

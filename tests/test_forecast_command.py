@@ -177,7 +177,7 @@ BAD = {
     "unsorted": (replaced(ROWS, 5, "2020-02-09,1,2"), [], 3, "data.unsorted=sort"),
     "text": (replaced(ROWS, 5, "2020-01-04,many,2"), [], 3, "line 5, column 'load': 'many' is not"),
     "no time": ([row.split(",", 1)[1] for row in ROWS], [], 3, "data.time=COLUMN"),
-    "setting": (ROWS, ["data.window=3"], 2, "data.window=3 does not say how a file is read"),
+    "setting": (ROWS, ["data.window=3"], 2, "'data.window=3' does not say how a file is read"),
     "value": (ROWS, ["data.decimal=dot"], 2, "data.decimal='?dot'? must be one of point, comma"),
     "picture": (ROWS, ["--picture", "f.gif"], 2, "neither .png nor .svg"),
     "level": (ROWS, ["--level", "1.5"], 2, "must be a number"),

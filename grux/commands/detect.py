@@ -1,13 +1,14 @@
 """`grux detect`: what is unusual in a file, by a model of usual data."""
 
 import csv
+import dataclasses
 import io
 import sys
-import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grux.commands.reading import reading_of
 from grux.commands.use import parser, trained, within
 from grux.errors import DataError, UsageError
 
@@ -129,45 +130,16 @@ def _read(
 
 def _series(model: "Trained", path: Path, settings: Sequence[str]) -> tuple[list[str], "np.ndarray"]:
     """The time of each row as text, and the channels of the training, raw, float64 [N, D]."""
-    import numpy as np
 
     from grux.data.own_rows import read_rows
     from grux.data.own_series import imputed
 
-    reading = _reading(model.run.record["config"]["data"] if model.run.record else {}, settings)
-    rows = read_rows({"input": path}, list(model.info.channels or ()), reading).rows
-    if reading.impute == "mean":  # of the training rows, as then
-        values = np.where(np.isnan(rows.values), np.array(model.info.means), rows.values)
-    else:
-        values = imputed(rows, [len(rows)], reading.impute).values
-    return [time.isoformat(sep=" ") for time in rows.times], values
-
-
-def _reading(config: dict[str, Any], settings: Sequence[str]) -> Any:
-    """How the file is read: as the data of the run were, but for the settings of the command line."""
-    import yaml
-
-    from grux.config.values import check_value
-    from grux.data.own_rows import Reading
-
-    kinds = typing.get_type_hints(Reading)
     # Data that are not the user's own (NAB) count rows, not time.
-    plain = {"irregular": "keep", "unsorted": "refuse", "repeated": "refuse", "empty": "refuse"}
-    known: dict[str, Any] = dict.fromkeys(kinds) | plain | {"decimal": "point", "encoding": "utf-8"}
-    known |= {key: config[key] for key in kinds if key in config}
-    for word in settings:
-        key, equals, text = word.removeprefix("data.").partition("=")
-        if not word.startswith("data.") or not equals or key not in kinds:
-            raise UsageError(
-                f"{word!r} is no setting of reading a file; give data.KEY=VALUE with one of {', '.join(kinds)}."
-            )
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            value = text
-        check_value(value, kinds[key], f"data.{key}")
-        known[key] = value
-    return Reading(**known)
+    reading, usual = reading_of(model, settings, irregular="keep")
+    reading = dataclasses.replace(reading, time=reading.time or usual)
+    rows = read_rows({"input": path}, list(model.info.channels or ()), reading).rows
+    values = imputed(rows, [len(rows)], reading.impute, model.info.means).values
+    return [time.isoformat(sep=" ") for time in rows.times], values
 
 
 def _table(first: str, names: Sequence[str], scores: "np.ndarray", flags: "np.ndarray") -> str:

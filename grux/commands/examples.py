@@ -7,7 +7,7 @@ import numpy as np
 
 from grux.results.record import write_atomic
 
-DAYS = 400
+DAYS = 287
 BEATS = 8
 DIGITS = 4
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from grux.commands.pictures import kind_of, write_picture
+from grux.commands.reading import reading_of
 from grux.commands.use import parser, trained, within
 from grux.errors import UsageError
 
@@ -52,12 +53,12 @@ def run(arguments: Sequence[str]) -> int:
     from grux.results.record import write_atomic
 
     info = model.info
-    record = model.run.record
-    if record is None or info.channels is None or info.means is None or info.window is None or info.horizon is None:
+    if info.channels is None or info.means is None or info.window is None or info.horizon is None:
         raise UsageError(f"{model.title} was trained by a grux that kept no units; train it again with force=true.")
     level = _level(model, given.level)
-    reading, usual = _reading(record["config"]["data"], given.reading)
-    known = [name for name in info.covariates or () if name not in FEATURES]
+    reading, usual = reading_of(model, given.reading)
+    ahead = list(zip(info.covariates or (), info.covariate_means or (), strict=True))
+    known = [name for name, _ in ahead if name not in FEATURES]
     history = read_history(
         given.input,
         columns=info.channels,
@@ -66,6 +67,7 @@ def run(arguments: Sequence[str]) -> int:
         coming=info.horizon if known else 0,
         reading=reading,
         usual=usual,
+        means=[*info.means, *(mean for name, mean in ahead if name not in FEATURES)],
     )
     times = [history.after(info.lead + step) for step in range(info.horizon)]
     forecast = Forecast(model, history.rows.values[:, : len(info.channels)], _covariates(info, history, times), level)
@@ -83,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
 class Forecast:
     """What a run says about the rows after a history, in the units of the history, and how sure it is."""
 
-    def __init__(self, model: Any, values: np.ndarray, covariates: np.ndarray, level: float):
+    def __init__(self, model: Any, values: np.ndarray, covariates: np.ndarray, level: float | None):
         """`values` float64 [N, D] up to now; `covariates` [N + S, C], as the model reads them; `level` of `_level`."""
         info = model.info
         self.levels = _levels(model)
@@ -92,14 +94,19 @@ class Forecast:
         scaled = ((values - self._means) / self._deviations).astype(np.float32)
         found = self._raw(self._of(scaled, [len(scaled) - info.window]))[0]
         self.quantiles = None if self.levels is None else np.sort(found, axis=-1)
+        self.band: tuple[np.ndarray, np.ndarray] | None = None
         if self.levels is not None and self.quantiles is not None:
-            low, middle, high = (_place(self.levels, q) for q in ((1 - level) / 2, 0.5, (1 + level) / 2))
-            self.values = self.quantiles[..., middle]
-            self.band: tuple[np.ndarray, np.ndarray] | None = (self.quantiles[..., low], self.quantiles[..., high])
-            self.note = f"the interval is that between the quantiles {self.levels[low]:g} and {self.levels[high]:g}."
+            self.values = self.quantiles[..., _place(self.levels, 0.5)]
+            self.note = "no interval: the quantiles of the run are not the same on both sides."
+            if level is not None:
+                low, high = (_place(self.levels, q) for q in ((1 - level) / 2, (1 + level) / 2))
+                self.band = (self.quantiles[..., low], self.quantiles[..., high])
+                self.note = (
+                    f"the interval is that between the quantiles {self.levels[low]:g} and {self.levels[high]:g}."
+                )
         else:
             self.values = found
-            self.band, self.note = self._conformal(values, scaled, level)
+            self.band, self.note = self._conformal(values, scaled, LEVEL if level is None else level)
 
     def columns(self, channels: Sequence[str]) -> list[tuple[str, np.ndarray]]:
         """(name, [S]) of every column of the table."""
@@ -121,7 +128,7 @@ class Forecast:
 
         info = self._info
         ahead = info.window + info.lead - 1
-        starts = np.arange(max(len(values) - ahead - info.horizon + 1, 0))[-WINDOWS:]
+        starts = np.arange(max(len(values) - ahead - info.horizon + 1, 0))[-max(WINDOWS, least(level) or 0) :]
         widths = None
         if len(starts):
             truth = values[(starts + ahead)[:, None] + np.arange(info.horizon)[None, :]]
@@ -189,44 +196,25 @@ def _place(levels: Sequence[float], level: float) -> int:
     return int(np.abs(np.asarray(levels) - level).argmin())
 
 
-def _level(model: Any, asked: float | None) -> float:
-    """The probability of the interval. Raises UsageError for one that the quantiles of a run do not give."""
+def _level(model: Any, asked: float | None) -> float | None:
+    """The probability of the interval; None where the quantiles of a run make none and none was asked for.
+
+    Raises UsageError for one that the quantiles do not give.
+    """
     levels = _levels(model)
     if levels is None:
         return LEVEL if asked is None else asked
     possible = [1 - 2 * q for q in levels if q < 0.5 and any(abs(own - (1 - q)) < 1e-6 for own in levels)]
-    if asked is None and possible:
-        return possible[0]
+    if asked is None:
+        return possible[0] if possible else None
     for level in possible:
-        if asked is not None and abs(level - asked) < 1e-6:
+        if abs(level - asked) < 1e-6:
             return level
     known = ", ".join(f"{level:g}" for level in possible) or "none"
     raise UsageError(
-        f"--level {asked if asked is not None else LEVEL:g} lies between no two quantiles of {model.title}, which has "
+        f"--level {asked:g} lies between no two quantiles of {model.title}, which has "
         f"{', '.join(f'{q:g}' for q in levels)}; possible: {known}."
     )
-
-
-def _reading(trained_on: dict[str, Any], words: Sequence[str]) -> tuple[dict[str, Any], str | None]:
-    """How the file is read, as the file that was trained on if it was one of one's own, and as the words say; and the
-    column of times of that file."""
-    from grux.config.check import signature
-    from grux.config.compose import compose
-    from grux.config.values import check_value
-    from grux.data.csv_series import csv_series
-    from grux.data.own_history import READING
-
-    keys = [word.partition("=")[0].removeprefix("data.") for word in words]
-    for word, key in zip(words, keys, strict=True):
-        if not word.startswith("data.") or "=" not in word or key not in READING:
-            raise UsageError(f"{word} does not say how a file is read; there are data.{', data.'.join(READING)}.")
-    settings = compose(["data=csv_series", *words]).config["data"]
-    annotations = signature(csv_series)
-    for key in keys:
-        check_value(settings[key], annotations[key].annotation, f"data.{key}")
-    same = trained_on["_target_"] == settings["_target_"]
-    found = {key: trained_on[key] if same and key not in keys else settings[key] for key in READING}
-    return {**found, "time": settings["time"]}, trained_on["time"] if same else None
 
 
 def _table(history: Any, times: Sequence[Any], columns: Sequence[tuple[str, np.ndarray]]) -> str:

@@ -165,7 +165,10 @@ def _recorded(model: "Trained") -> dict[str, Any]:
 
 
 def reach(model: Any) -> int | None:
-    """Steps that an output can depend on, its own included; None where a recurrence lets it depend on all before."""
+    """Steps that an output can depend on, its own included.
+
+    None where a recurrence lets it depend on all before, or where the model does not answer step by step.
+    """
     from flax import nnx
 
     from grux.layers.recurrent import Recurrent
@@ -173,7 +176,7 @@ def reach(model: Any) -> int | None:
     from grux.layers.tcn import Convolution
 
     parts = [module for _, module in nnx.iter_modules(model)]
-    if any(isinstance(part, Recurrent) for part in parts):
+    if not hasattr(model, "run") or any(isinstance(part, Recurrent) for part in parts):
         return None
     windows = [part.context - 1 for part in parts if isinstance(part, SelfAttention)]
     windows += [part.reach for part in parts if isinstance(part, Convolution)]

@@ -102,6 +102,8 @@ def windows_dataset(
     The `horizon` begins `lead` rows behind the window. `covariates` has a row for each row of the series.
     """
     train, validation, test = parts
+    if covariates is not None and lead > 1:
+        raise DataError(f"{name}: what is known ahead goes with forecasts from the next row on, and lead is {lead}.")
     if sum(parts) > len(series.values):
         raise DataError(f"{name}: {sum(parts)} rows are needed, but the series has {len(series.values)}.")
     seen = window + lead - 1

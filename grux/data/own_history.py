@@ -4,24 +4,18 @@ Columns are found by their names, in any order; others are left alone. The colum
 else the first that holds times.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
 from grux.data.clock import EPOCH, Grid, grid_of, read_times
 from grux.data.own import Table, near, own_path, read_own
+from grux.data.own_rows import Reading
 from grux.data.own_series import Rows, imputed, ordered, regular, table_rows
 from grux.data.wording import several
 from grux.errors import DataError
-
-READING = (
-    *("time", "time_format", "time_zone", "separator", "decimal", "encoding"),
-    *("empty", "unsorted", "repeated", "irregular", "impute"),
-)
-"""The settings of `csv_series` that say how a file is read."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +61,21 @@ def read_history(
     known: Sequence[str] = (),
     least: int,
     coming: int = 0,
-    reading: Mapping[str, Any],
+    reading: Reading,
     usual: str | None = None,
+    means: Sequence[float] | None = None,
 ) -> History:
     """The history in a file. `columns`: what the run forecasts; `least`: the rows that it sees.
 
     Of columns that are `known` ahead the file also has `coming` rows after the history, in which those that are
     forecast are empty.
 
-    `reading` has the settings of `READING`; where its `time` is null the column is `usual`, if there is one of that
-    name, or else recognised. Raises `DataError` for a file that lacks a column, has too few rows, or is odd in a way
-    that no setting answers.
+    `means`: those of the training rows, for data.impute=mean. Where `reading.time` is None the column is `usual`, if
+    there is one of that name, or else recognised. Raises `DataError` for a file that lacks a column, has too few rows,
+    or is odd in a way that no setting answers.
     """
     own = own_path(path, "--input")
-    table = read_own(own, encoding=reading["encoding"], separator=reading["separator"], empty=reading["empty"])
+    table = read_own(own, encoding=reading.encoding, separator=reading.separator, empty=reading.empty)
     names = [*columns, *known]
     for name in names:
         if name not in table.header:
@@ -91,11 +86,11 @@ def read_history(
                 f"{near(name, others)}"
             )
     there = usual if usual in table.header else None
-    time = reading["time"] or there or _time_column(table, names, reading)
-    rows = table_rows(table, time, names, reading["time_format"], reading["time_zone"], reading["decimal"])
-    rows = ordered(rows, unsorted=reading["unsorted"], repeated=reading["repeated"])
+    time = reading.time or there or _time_column(table, names, reading)
+    rows = table_rows(table, time, names, reading.time_format, reading.time_zone, reading.decimal)
+    rows = ordered(rows, unsorted=reading.unsorted, repeated=reading.repeated)
     grid = grid_of(rows.times)
-    rows, _ = regular(rows, [len(rows)], grid, reading["irregular"])
+    rows, _ = regular(rows, [len(rows)], grid, reading.irregular)
     past = _past(rows, len(columns)) if known else len(rows)
     if past < least:
         raise DataError(
@@ -109,9 +104,9 @@ def read_history(
         )
     later = rows.taken(range(past, past + coming))
     later = imputed(replace(later, columns=tuple(known), values=later.values[:, len(columns) :]), [len(later)], None)
-    rows = imputed(rows.taken(range(past)), [past], reading["impute"])
+    rows = imputed(rows.taken(range(past)), [past], reading.impute, means)
     place = table.column(time, "data.time")
-    return History(rows, later.values, grid, time, table.rows[-1][1][place], reading["time_format"])
+    return History(rows, later.values, grid, time, table.rows[-1][1][place], reading.time_format)
 
 
 def _past(rows: Rows, columns: int) -> int:
@@ -119,13 +114,13 @@ def _past(rows: Rows, columns: int) -> int:
     return int(np.flatnonzero(~np.isnan(rows.values[:, :columns]).all(1)).max(initial=-1)) + 1
 
 
-def _time_column(table: Table, others: Sequence[str], reading: Mapping[str, Any]) -> str:
+def _time_column(table: Table, others: Sequence[str], reading: Reading) -> str:
     line, first = table.rows[0]
     for place, name in enumerate(table.header):
         if name in others:
             continue
         try:
-            read_times([first[place]], [line], where="", form=reading["time_format"], zone=reading["time_zone"])
+            read_times([first[place]], [line], where="", form=reading.time_format, zone=reading.time_zone)
         except DataError:
             continue
         return name

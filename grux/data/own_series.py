@@ -223,11 +223,12 @@ def regular(rows: Rows, sizes: Sequence[int], grid: Grid, irregular: Irregular) 
     return filled, [end - start for start, end in pairwise(bounds)]
 
 
-def imputed(rows: Rows, sizes: Sequence[int], impute: Impute | None) -> Rows:
+def imputed(rows: Rows, sizes: Sequence[int], impute: Impute | None, means: Sequence[float] | None = None) -> Rows:
     """The rows with every value known; no part is filled from a later one. `sizes` are the rows of each part.
 
     previous: the last known value. linear: a straight line between known neighbours of the part, which looks ahead;
-    before the first and beyond the last one, their value. mean: that of the first part, the training rows. Raises
+    before the first and beyond the last one, their value. mean: that of the first part, the training rows, or the
+    `means` where these were others. Raises
     `DataError` with line and column where a value is missing and no way was chosen, or none leads to a value.
     """
     lost = np.isnan(rows.values)
@@ -249,6 +250,9 @@ def imputed(rows: Rows, sizes: Sequence[int], impute: Impute | None) -> Rows:
             known = known if impute != "linear" else known[known >= start]
             gaps = np.flatnonzero(lost[part, column]) + start
             if not len(gaps):
+                continue
+            if impute == "mean" and means is not None:
+                values[gaps, column] = means[column]
                 continue
             if not len(known):
                 raise DataError(

@@ -40,11 +40,14 @@ class Forecaster(nnx.Module):
         dropout: AnyRate,
         normalise: Normalise,
         channels: Channels,
-        quantiles: list[float] | None,
         dtype: Literal["float32", "bfloat16"],
         rngs: nnx.Rngs,
+        quantiles: list[float] | None = None,
     ):
-        """`dropout` falls between layers and before the head. The rest is said above."""
+        """`dropout` falls between layers and before the head. The rest is said above.
+
+        `quantiles` has a default, so that records from before there were any can be used.
+        """
         self.frame = Frame(
             info=info, model="forecaster", normalise=normalise, channels=channels, quantiles=quantiles, dtype=dtype
         )

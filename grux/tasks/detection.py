@@ -44,7 +44,8 @@ def best_f1_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
     found, flagged, values = _by_threshold(scores, labels)
     best = int(np.argmax(2 * found / (flagged + labels.sum())))
     below = values[best + 1] if best + 1 < len(values) else values[best] - 1.0
-    return float((values[best] + below) / 2)
+    middle = (values[best] + below) / 2
+    return float(middle if middle < values[best] else below)  # of neighbouring floats there is no middle
 
 
 def point_adjusted(flags: np.ndarray, labels: np.ndarray) -> np.ndarray:

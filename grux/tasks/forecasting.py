@@ -21,7 +21,7 @@ import numpy as np
 from grux.batch import Batch, Info
 from grux.errors import DataError, UsageError
 from grux.tasks.base import Sums, Task
-from grux.tasks.linear import fit_linear
+from grux.tasks.linear import fit_linear, linear_forecast
 from grux.tasks.quantiles import Levels
 from grux.tasks.relative import corr, moments, rse
 
@@ -145,9 +145,7 @@ class Forecasting(Task):
         if (season := self.info.season) is not None and inputs.shape[1] >= season:
             forecasts["seasonal_naive"] = _rows(inputs, end - season + steps % season)
         if self.linear is not None:
-            weights = jnp.asarray(self.linear, inputs.dtype)
-            moved = jnp.einsum("btd,ts->bsd", inputs[:, :-1] - inputs[:, -1:], weights[:-1], precision="highest")
-            forecasts["linear"] = moved + weights[-1][None, :, None] + inputs[:, -1:]
+            forecasts["linear"] = linear_forecast(inputs, self.linear)
         return forecasts
 
 

@@ -11,9 +11,12 @@ diagonal keeps them solvable where rows repeat each other; b is not shrunk.
 
 from collections.abc import Iterable
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from grux.batch import Batch
+from grux.errors import DataError
 
 RIDGE = 1e-6
 
@@ -21,7 +24,7 @@ RIDGE = 1e-6
 def design(inputs: np.ndarray) -> np.ndarray:
     """[B, T, D] to [B * D, T]: each channel's rows minus the last one, which then says nothing, and a one."""
     moved = inputs[:, :-1] - inputs[:, -1:]
-    series = np.swapaxes(moved, 1, 2).reshape(-1, moved.shape[1])
+    series = np.swapaxes(moved, 1, 2).reshape(moved.shape[0] * moved.shape[2], moved.shape[1])
     return np.concatenate([series, np.ones((len(series), 1), series.dtype)], axis=1)
 
 
@@ -39,7 +42,14 @@ def fit_linear(batches: Iterable[Batch]) -> np.ndarray:
         gram, cross = (x.T @ x, x.T @ y) if gram is None or cross is None else (gram + x.T @ x, cross + x.T @ y)
         count += len(x)
     if gram is None or cross is None or not count:
-        raise ValueError("there is no whole window to fit to")
+        raise DataError("no training window is whole, so there is nothing to fit the linear baseline to.")
     shrink = np.full(len(gram), RIDGE * np.trace(gram[:-1, :-1]) / max(len(gram) - 1, 1))
     shrink[-1] = 0.0
     return np.linalg.solve(gram + np.diag(shrink), cross)
+
+
+def linear_forecast(inputs: jax.Array, weights: np.ndarray) -> jax.Array:
+    """[B, S, D] from whole windows [B, T, D], by what `fit_linear` gave."""
+    w = jnp.asarray(weights, inputs.dtype)
+    last = inputs[:, -1:]
+    return jnp.einsum("btd,ts->bsd", inputs[:, :-1] - last, w[:-1], precision="highest") + w[-1][None, :, None] + last
