@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -190,6 +191,37 @@ def test_what_cannot_be_forecast_is_one_sentence(finished: Path, capsys, tmp_pat
     given, out, err = answer(capsys, "forecast", finished, "--input", tmp_path / "in.csv", *words)
     assert given == code and not out and err.count("\n") == 1
     assert re.search(sentence, err), err
+
+
+def test_a_missing_value_may_be_the_mean_of_the_training_rows(finished: Path, capsys, tmp_path: Path):
+    """Not that of the file at hand, whose level may be another one."""
+    found = []
+    for name, cell in (("hole", ""), ("filled", repr(load(finished).info.means[0]))):
+        time, _, share = ROWS[-2].split(",")
+        write(tmp_path / f"{name}.csv", replaced(ROWS, len(ROWS) - 1, [f"{time},{cell},{share}"]))
+        code, out, err = answer(capsys, "forecast", finished, "--input", tmp_path / f"{name}.csv", "data.impute=mean")
+        assert code == 0, err
+        found.append(table(out)[1]["load"])
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+def test_quantiles_on_one_side_make_no_interval(capsys, tmp_path: Path):
+    run = run_in(tmp_path, "task.loss=pinball", "task.quantiles=[0.1,0.5]")
+    code, out, err = answer(capsys, "forecast", run, "--input", tmp_path / "my.csv")
+    assert code == 0 and "no interval" in err and list(table(out)[1])[:2] == ["load", "load_0.1"]
+    code, _, err = answer(capsys, "forecast", run, "--input", tmp_path / "my.csv", "--level", "0.8")
+    assert code == 2 and "possible: none" in err
+
+
+def test_a_run_from_before_there_were_quantiles_covariates_and_calendars(finished: Path, capsys, tmp_path: Path):
+    old = tmp_path / "old"
+    shutil.copytree(finished, old)
+    record = json.loads((old / "result.json").read_text())
+    for group, key in (("model", "quantiles"), ("task", "quantiles"), ("data", "known"), ("data", "calendar")):
+        del record["config"][group][key]
+    (old / "result.json").write_text(json.dumps(record))
+    words = ("--input", finished.parent / "my.csv")
+    assert answer(capsys, "forecast", old, *words) == answer(capsys, "forecast", finished, *words)
 
 
 def test_a_gap_may_be_filled(finished: Path, capsys, tmp_path: Path):

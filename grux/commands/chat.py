@@ -8,7 +8,7 @@ from grux.errors import UsageError
 
 EXAMPLES = """\
   grux chat gru-tsv_turns-1a2b3c4d                 type, and it answers; /reset forgets, /quit or Ctrl-D ends
-  grux chat RUN --beam 5 < questions.txt           an answer for each line
+  grux chat RUN --beam 5 < questions.txt           an answer for each line with words
   grux chat RUN --temperature 0.8 --draw 3         drawn answers; another --draw is another conversation
 """
 

@@ -46,6 +46,9 @@ def run(arguments: Sequence[str]) -> int:
         raise UsageError("sentences stand on the command line and in --file; give one of the two.")
     if given.n_best and given.n_best > given.beam:
         raise UsageError(f"--n-best {given.n_best} is more than --beam {given.beam} holds; give a --beam as large.")
+    for flag, value in (("--length-penalty", given.length_penalty), ("--coverage-penalty", given.coverage_penalty)):
+        if value and given.beam == 1:
+            raise UsageError(f"{flag} {value:g} ranks translations, and --beam 1 has one; give a larger --beam.")
     if given.attention:
         from grux.commands.pictures import kind_of
 
@@ -82,6 +85,9 @@ def run(arguments: Sequence[str]) -> int:
                 print(_line(translations[0].text if translations else ""))
             for each in translations[: given.n_best or 0]:
                 print(f"{number}\t{each.score:.4f}\t{_line(each.text)}")
+    for flag, value in (("--length-penalty", given.length_penalty), ("--coverage-penalty", given.coverage_penalty)):
+        if value and given.beam == 1:
+            raise UsageError(f"{flag} {value:g} ranks translations, and --beam 1 has one; give a larger --beam.")
     if given.attention:
         from grux.commands.pictures import write_picture
         from grux.results.alignment import alignment

@@ -61,7 +61,7 @@ def adding(
 
 
 def fresh(length: int, *, count: int, seed: int) -> Answers:
-    """Sequences of one length that no split holds by its making; UsageError where there is none of that length."""
+    """Sequences of one length, drawn for themselves; UsageError where there is none of that length."""
     if length not in LENGTHS:
         raise UsageError(f"adding has no sequences of length {length}; it has {lengths_in_words(LENGTHS)}.")
     rows = rows_of(np.full(count, length), seed=seed, stream=f"fresh {length}")

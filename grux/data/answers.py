@@ -72,6 +72,26 @@ def _outside(values: np.ndarray, limit: int | None) -> np.ndarray:
     return np.asarray(wrong.reshape(len(values), -1).any(1))
 
 
+def seen_in_training(rows: Mapping[str, Rows]) -> tuple[str, ...]:
+    """A note for each split of which 1 % or more is in the training split too: there are few short sequences."""
+    splits = {split: [_without_padding(own, row) for row in range(len(own.steps))] for split, own in rows.items()}
+    train = set(splits["train"])
+    shares = {split: np.mean([row in train for row in own]) for split, own in splits.items() if split != "train"}
+    return tuple(
+        f"{share:.0%} of the {split} sequences are trained on as well, as there are so few of these lengths."
+        for split, share in shares.items()
+        if share >= SHARE
+    )
+
+
+SHARE = 0.01
+
+
+def _without_padding(rows: Rows, row: int) -> bytes:
+    """A sequence, the same for every padded length."""
+    return rows.inputs[row, : rows.steps[row]].tobytes()
+
+
 def lengths_of_splits(
     name: str,
     there: Sequence[int],

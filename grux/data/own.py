@@ -51,13 +51,13 @@ class Table:
         )
 
 
-def near(name: str, known: Sequence[str]) -> str:
+def near(name: str, known: Sequence[str], there: str = "the header has") -> str:
     """ "did you mean 'load'?", else what there is."""
     folded = {other.casefold(): other for other in known}
     found = [folded[name.casefold()]] if name.casefold() in folded else nearest_keys(name, known)
     if not found:
         found = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {found[0]!r}?" if found else f"the header has {', '.join(known)}."
+    return f"did you mean {found[0]!r}?" if found else f"{there} {', '.join(known)}."
 
 
 def own_path(given: str, key: str = "") -> Path:

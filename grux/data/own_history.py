@@ -41,7 +41,7 @@ class History:
         return self.grid.at(round(last) + steps)
 
     def stamp(self, time: datetime) -> str:
-        """A time written as in the file."""
+        """A time written as in the file where that is one of the usual ways: date or time, - or /, blank or T."""
         if self.form == EPOCH:
             return f"{time.timestamp():.15g}"
         if self.form:

@@ -12,7 +12,7 @@ import numpy as np
 
 from grux.arguments import NonNegativeInt, PositiveInt
 from grux.batch import SPECIAL_TOKENS, Info
-from grux.data.answers import UNBOUNDED, Answers, Rows, answered, lengths_in_words, lengths_of_splits
+from grux.data.answers import UNBOUNDED, Answers, Rows, answered, lengths_in_words, lengths_of_splits, seen_in_training
 from grux.data.base import Dataset
 from grux.data.card import Card
 from grux.data.chomsky import CHOMSKY
@@ -88,7 +88,8 @@ def probes(
         classes=known.classes,
         frequencies=tuple(((counts + 1) / (counts + 1).sum()).tolist()),
     )
-    return Dataset(info, answered(rows, buckets=buckets, apart=test_length is not None), files={})
+    splits = answered(rows, buckets=buckets, apart=test_length is not None)
+    return Dataset(info, splits, files={}, notes=seen_in_training(rows))
 
 
 def lengths_there(name: str) -> Sequence[int]:
@@ -99,7 +100,10 @@ def lengths_there(name: str) -> Sequence[int]:
 
 
 def fresh(name: str, length: int, *, count: int, seed: int) -> Answers:
-    """Sequences of one length that no split holds by its making; UsageError where the probe has none of that length."""
+    """Sequences of one length, drawn for themselves; UsageError where the probe has none of that length.
+
+    Of short lengths there are so few that training has most of them.
+    """
     if length not in lengths_there(name):
         raise UsageError(f"{name} has no sequences of length {length}; it has {lengths_in_words(lengths_there(name))}.")
     rows = rows_of(name, np.full(count, length), seed=seed, stream=f"fresh {length}")

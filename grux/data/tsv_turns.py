@@ -109,7 +109,7 @@ def dialogues(
     """The pairs of each dialogue, and how many dialogues without any were left out."""
     speakers = sorted({turn[2] for turn in turns})
     if speaker is not None and speaker not in speakers:
-        raise DataError(f"{path}: nobody is called {speaker!r} (data.speaker); {_near(speaker, speakers)}")
+        raise DataError(f"{path}: nobody is called {speaker!r} (data.speaker); {near(speaker, speakers, 'there are')}")
     found: list[Example[list[Pair]]] = []
     seen: set[str] = set()
     alone = 0
@@ -133,7 +133,3 @@ def dialogues(
     if not found:
         raise DataError(f"{path}: no dialogue has a turn that answers another one.")
     return found, alone
-
-
-def _near(speaker: str, speakers: list[str]) -> str:
-    return near(speaker, speakers).replace("the header has", "there are")

@@ -86,7 +86,7 @@ def sequences(bucket, name: str):
     known = PROBES[name]
     names = ["<pad>", "<unk>", "<s>", "</s>", *known.symbols, "answer"]
     batch = take_rows(bucket, bucket.arrays, np.arange(bucket.size))
-    for tokens, real, targets, asked in zip(*batch, strict=True):
+    for tokens, real, targets, asked in zip(*batch[:4], strict=True):
         words = [names[token] for token in tokens[real]]
         first = int(asked.argmax())
         assert not asked[:first].any() and asked[first : first + asked.sum()].all()  # answers stand side by side
@@ -154,6 +154,14 @@ def test_splits_share_no_sequence_of_a_large_space(name: str):
     parts = [split.buckets[0] for split in splits.values()] + [fresh(name, length, count=100, seed=0)]
     rows = [row.tobytes() for part in parts for row in part.arrays["inputs"]]
     assert len(rows) == 550 == len(set(rows))
+
+
+def test_short_sequences_that_are_trained_on_too_are_said():
+    settings = SETTINGS | {"name": "parity_check", "shortest": 1, "train_length": 3, "train": 500}
+    said = "100% of the {} sequences are trained on as well, as there are so few of these lengths."
+    assert probes(**settings | {"test_length": None}).notes == (said.format("validation"), said.format("test"))
+    assert probes(**settings | {"test_length": 20}).notes == (said.format("validation"),)
+    assert probes(**settings | {"shortest": 60, "train_length": 60, "test_length": 70}).notes == ()
 
 
 GOLDEN = {

@@ -85,6 +85,8 @@ def test_the_best_threshold_is_that_of_a_search():
         best = max(detection.f1(scores > threshold, labels) for threshold in [*scores, -1.0])
         threshold = detection.best_f1_threshold(scores, labels)
         assert detection.f1(scores > threshold, labels) == pytest.approx(best)
+    neighbours = np.array([1.0, np.nextafter(1.0, 0.0)])
+    assert (neighbours > detection.best_f1_threshold(neighbours, flags("10"))).tolist() == [True, False]
     everything = detection.best_f1_threshold(np.ones(4), flags("1111"))
     assert (np.ones(4) > everything).all()
 

@@ -10,7 +10,7 @@ import pytest
 from grux.batch import Batch, Info
 from grux.errors import UsageError
 from grux.tasks.forecasting import Forecasting
-from grux.tasks.linear import RIDGE, fit_linear
+from grux.tasks.linear import RIDGE, fit_linear, linear_forecast
 from grux.tasks.quantiles import Levels
 
 INFO = Info(name="toy", task="forecasting", features=2, window=6, horizon=3, means=(100.0, -3.0), deviations=(7.0, 0.5))
@@ -155,3 +155,11 @@ def test_the_linear_baseline_forecasts_what_is_linear():
     forecast = scored.baselines(jax.tree.map(jnp.asarray, wide))
     np.testing.assert_allclose(forecast["linear"], data.targets, atol=1e-3)
     np.testing.assert_array_equal(forecast["last_value"][:, 0], data.inputs[:, -1])
+
+
+def test_a_window_of_one_row_leaves_the_mean_change():
+    line = np.random.default_rng(4).normal(size=(20, 3, 2)).astype(np.float32)
+    data = Batch(line[:, :1], np.ones((20, 1), bool), line[:, 1:], np.ones((20, 2), bool))
+    weights = fit_linear(iter([data]))
+    np.testing.assert_allclose(weights, (line[:, 1:] - line[:, :1]).mean((0, 2))[None, :], atol=1e-6)
+    np.testing.assert_allclose(linear_forecast(jnp.asarray(data.inputs), weights), line[:, :1] + weights.T[None], atol=1e-6)
