@@ -1,6 +1,6 @@
 """`grux demo NAME`: trains a small model on real data, shows what it does, and opens it to one's own input."""
 
-import importlib
+import importlib.util
 import io
 import shlex
 import sys
@@ -33,6 +33,8 @@ class Demo:
     """What is done with each line that is typed on a terminal, LINE, or with the terminal itself; (): nothing."""
     example: Callable[[Path], Path] | None = None
     """Makes the file that INPUT stands for in `use`, in the folder of the run."""
+    needs: tuple[str, str] | None = None
+    """A package that `use` imports, and the extra that brings it: asked for before minutes of training."""
 
 
 SHAKESPEARE = (
@@ -76,28 +78,33 @@ DEMOS = {
         ("experiment=quickstart_forecasting", "seeds=1"),
         ("forecast", "RUN", "--input", "INPUT", "--picture", "demo_forecast.png"),
         example=examples.weather,
+        needs=("matplotlib", "plot"),
     ),
     "detect": Demo(
         "which heart beats are unusual (ECG5000)",
         ("experiment=anomaly", "hydra.mode=RUN", "seeds=1", "steps=600"),
         ("detect", "RUN", "--input", "INPUT", "--picture", "demo_detect.png"),
         example=examples.beats,
+        needs=("matplotlib", "plot"),
     ),
     "compose": Demo(
         "a chorale as a MIDI file (Bach's, quarter notes)",
         ("data=polyphonic_music", "batch_size=16", "steps=600", "eval_every=150", "learning_rate=1e-2"),
         ("compose", "RUN", "--steps", "64", "--temperature", "0.8", "--output", "demo.mid"),
+        needs=("mido", "music"),
     ),
     "transcribe": Demo(
         "spoken digits to text, while they are said (FSDD)",
         ("experiment=speech", "hydra.mode=RUN", "seeds=1", "epochs=12"),
         ("transcribe", "RUN", "--stream", "INPUT"),
         example=examples.digits,
+        needs=("soundfile", "speech"),
     ),
     "probe": Demo(
         "what of a rule that was learned on short sequences holds on long ones (generated)",
         ("experiment=probes", "hydra.mode=RUN", "seeds=1", "steps=1000", "eval_every=250"),
         ("probe", "RUN", "--lengths", "5,10,20,40", "--picture", "demo_probe.png"),
+        needs=("matplotlib", "plot"),
     ),
 }
 
@@ -121,6 +128,11 @@ def run(arguments: Sequence[str]) -> int:
     if given.name not in DEMOS:
         raise UsageError(f"there is no demo {given.name!r}; choose one of {', '.join(DEMOS)}.")
     demo = DEMOS[given.name]
+    if demo.needs is not None and importlib.util.find_spec(demo.needs[0]) is None:
+        package, extra = demo.needs
+        raise UsageError(
+            f'grux demo {given.name} needs {package}, which is not installed: pip install "grux[{extra}]".'
+        )
 
     from grux.launch.jobs import prepare
 

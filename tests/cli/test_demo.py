@@ -3,15 +3,18 @@
 import argparse
 import importlib
 import io
+import wave
 from pathlib import Path
 
 import pytest
 from small_runs import SMALL
 
 from grux.cli import COMMANDS
-from grux.commands import demo
+from grux.commands import demo, examples
 from grux.commands.demo import DEMOS, Demo, run
 from grux.config.check import check_nodes, check_pair
+from grux.data.anomaly import read_sequences
+from grux.data.forecasting import read_series
 from grux.errors import UsageError
 from grux.launch.jobs import prepare
 
@@ -71,6 +74,26 @@ def test_it_trains_once_shows_the_example_and_takes_lines_of_a_terminal(monkeypa
     monkeypatch.setattr("sys.stdin", io.StringIO("a line of a pipe\n"))
     run(["tiny", "arch=elman"])
     assert len(used) == 4 and "done already" in capsys.readouterr().out
+
+
+def test_a_missing_package_is_said_before_the_training(monkeypatch):
+    made = Demo("", ("data=nothing_that_could_be_trained",), ("show", "RUN"), needs=("no_such_package", "music"))
+    monkeypatch.setattr(demo, "DEMOS", {"tiny": made})
+    with pytest.raises(UsageError, match=r"needs no_such_package, which is not installed: pip install .grux\[music\]"):
+        run(["tiny"])
+
+
+@pytest.mark.parametrize("name", ["weather", "beats", "digits"])
+def test_examples_are_files_as_the_commands_read_them(name, tmp_path, mirror):
+    path = getattr(examples, name)(tmp_path)
+    if name == "weather":
+        series = read_series(path, columns=("temp_max", "temp_min"))
+        assert len(series.values) == examples.DAYS
+    elif name == "beats":
+        assert read_sequences(path, 140).shape == (examples.BEATS, 140)
+    else:
+        with wave.open(str(path)) as sound:
+            assert sound.getframerate() == 8000 and sound.getnframes() > 8000
 
 
 def test_an_input_is_made_in_the_folder_of_the_run(monkeypatch):

@@ -162,4 +162,6 @@ def test_a_window_of_one_row_leaves_the_mean_change():
     data = Batch(line[:, :1], np.ones((20, 1), bool), line[:, 1:], np.ones((20, 2), bool))
     weights = fit_linear(iter([data]))
     np.testing.assert_allclose(weights, (line[:, 1:] - line[:, :1]).mean((0, 2))[None, :], atol=1e-6)
-    np.testing.assert_allclose(linear_forecast(jnp.asarray(data.inputs), weights), line[:, :1] + weights.T[None], atol=1e-6)
+    np.testing.assert_allclose(
+        linear_forecast(jnp.asarray(data.inputs), weights), line[:, :1] + weights.T[None], atol=1e-6
+    )
