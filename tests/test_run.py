@@ -145,8 +145,8 @@ def test_forecasting_has_baselines(tmp_path: Path):
     options = ("data=seattle_weather", "model.features=4", "batch_size=64", "steps=2", "eval_every=2")
     job = prepare([*options, "tensorboard=false", "progress=none", f"run_dir={tmp_path / 'run'}"])
     record = run(job.config, choices=job.choices, folder=job.folder, run_id=job.run_id)
-    assert set(record["baselines"]) == {"last_value", "seasonal_naive"}
-    assert all(set(scores["test"]) == {"mse", "mae", "mase"} for scores in record["baselines"].values())
+    assert set(record["baselines"]) == {"last_value", "seasonal_naive", "linear"}
+    assert all(set(scores["test"]) == {"mse", "mae", "mase", "rse", "corr"} for scores in record["baselines"].values())
     assert record["metric"]["primary"] == "mse" and record["selection"]["mode"] == "min"
 
 

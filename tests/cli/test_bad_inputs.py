@@ -56,7 +56,7 @@ def refused(capsys, code: int, words: str | list[str], *arguments: str, out: str
 CONFIGS = [
     ("arch=gruu", "arch=gruu is unknown: did you mean gru?"),
     ("arch=zzz", "there is atr, cifg, elman, gru,"),
-    ("data=sst3", "did you mean sst2?"),
+    ("data=sst3", "did you mean sst?"),
     ("task=classifcation", "did you mean classification?"),
     ("model=forecastr", "did you mean forecaster?"),
     ("optimizer=adamm", "did you mean adam?"),

@@ -153,7 +153,7 @@ def test_train_help_lists_choices_and_config(capsys):
         (["report"], "grux report needs the name of an experiment"),
         (["compare", "a"], "grux compare needs two runs"),
         (["plot", "--kind", "pie"], "choose from 'curves', 'final', 'pareto', 'lag', 'length'"),
-        (["data", "get", "sst3"], "did you mean sst2?"),
+        (["data", "get", "sst3"], "did you mean sst?"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(capsys, trained, arguments: list[str], words: str):

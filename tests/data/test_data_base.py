@@ -53,7 +53,8 @@ def test_numpy_and_compiled_agree(bucket):
     plain = take_rows(bucket, bucket.arrays, index)
     arrays = {key: jnp.asarray(value) for key, value in bucket.arrays.items()}
     compiled = jax.jit(lambda arrays, index: take_rows(bucket, arrays, index))(arrays, index)
-    for a, b in zip(plain, compiled, strict=True):
+    assert jax.tree.structure(plain) == jax.tree.structure(compiled)
+    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(compiled), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
     assert plain.mask.dtype == plain.target_mask.dtype == bool
@@ -106,7 +107,7 @@ BAD = {
     "target id": (pairs(targets=np.where(TOKENS == 6, 9, TOKENS)), TRANSLATE, "target: example 0 has token id 9"),
     "nan": (windows(series=bad_series(np.nan)), FORECAST, "row 4, channel 1 is nan"),
     "infinite": (windows(series=bad_series(np.inf)), FORECAST, "row 4, channel 1 is inf"),
-    "channels": (windows(), dataclasses.replace(FORECAST, features=3), "3 channels are declared"),
+    "channels": (windows(), dataclasses.replace(FORECAST, features=3), "3 channels and 0 covariates are declared"),
     "window": (windows(), dataclasses.replace(FORECAST, window=4), "windows of"),
     "start": (windows(starts=IDS + 1), FORECAST, "window 2 starts at row 3, outside 0..2"),
 }

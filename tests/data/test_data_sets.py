@@ -66,7 +66,7 @@ def test_sizes_of_the_card(load, name):
 def test_evaluation_splits_share_their_shapes(load, name):
     splits = load(name).splits
     shapes = {b.shape for key, split in splits.items() if key != "train" for b in split.buckets}
-    assert len(shapes) <= 5
+    assert len(shapes) <= 6  # three of the lengths of training, three of longer tests
 
 
 @pytest.mark.parametrize("name", ["rotten_tomatoes", "jupyterlab_fr"])

@@ -17,7 +17,7 @@ from grux.errors import DataError
 ANSWERED = {
     name: (data, rows, changes.get("file_encoding", "utf-8"))
     for name, (data, _, rows, changes, _, answer) in zip(IDS, REFUSED, strict=True)
-    if answer is not None
+    if answer is not None and data != "tsv_turns"  # which the profile does not know
 }
 
 
