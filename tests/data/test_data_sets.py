@@ -51,7 +51,7 @@ def rows(split):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_sizes_of_the_card(load, name):
+def test_sizes_of_the_card_and_few_shapes(load, name):
     dataset = load(name)
     entry = catalogue()[name]
     assert {key: split.size for key, split in dataset.splits.items()} == entry.card.sizes
@@ -59,14 +59,9 @@ def test_sizes_of_the_card(load, name):
     pinned = {file.name: file.sha256 for file in entry.files}
     assert dataset.files.items() <= pinned.items()
     assert all(len(split.buckets) <= 5 for split in dataset.splits.values())
-    assert bool(dataset.decode) == (dataset.info.task in ("translation", "dialogue", "transcription"))
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-def test_evaluation_splits_share_their_shapes(load, name):
-    splits = load(name).splits
-    shapes = {b.shape for key, split in splits.items() if key != "train" for b in split.buckets}
+    shapes = {b.shape for key, split in dataset.splits.items() if key != "train" for b in split.buckets}
     assert len(shapes) <= 6  # three of the lengths of training, three of longer tests
+    assert bool(dataset.decode) == (dataset.info.task in ("translation", "dialogue", "transcription"))
 
 
 @pytest.mark.parametrize("name", ["rotten_tomatoes", "jupyterlab_fr"])
