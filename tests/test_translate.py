@@ -140,12 +140,18 @@ def test_wrong_words_are_one_sentence(french: Path, capsys, monkeypatch, tmp_pat
     assert given == code and sentence in err and err.count("\n") == 1 and not out
 
 
-@pytest.mark.parametrize("option", [["--attention", "x.png"], ["--coverage-penalty", "1"]])
-def test_without_attention_there_is_nothing_to_draw_or_to_cover(capsys, tmp_path: Path, option):
+@pytest.mark.parametrize("flag", ["--length-penalty", "--coverage-penalty"])
+def test_a_penalty_needs_something_to_rank(french: Path, capsys, flag):
+    code, _, err = answer(capsys, "translate", str(french), "a dog", flag, "1")
+    assert code == 2 and f"{flag} 1 ranks translations, and --beam 1 has one" in err
+
+
+def test_without_attention_there_is_nothing_to_draw_or_to_cover(capsys, tmp_path: Path):
     words = ["data=tsv_pairs", "epochs=1", "model.attention=none"]
     folder = finished(tmp_path, pairs(), "blind", *words)
-    code, _, err = answer(capsys, "translate", str(folder), "a dog", *option)
-    assert code == 2 and "has model.attention=none; name another run" in err and option[0] in err
+    for option in (["--attention", "x.png"], ["--coverage-penalty", "1", "--beam", "2"]):
+        code, _, err = answer(capsys, "translate", str(folder), "a dog", *option)
+        assert code == 2 and "has model.attention=none; name another run" in err and option[0] in err
 
 
 @pytest.fixture(scope="module")

@@ -169,17 +169,18 @@ def test_the_calendar_by_hand():
         calendar_of([datetime(2024, 1, 1)] * 9, train=3, name="toy")
 
 
-@pytest.mark.parametrize("lead", [1, 3])
-def test_covariates_are_those_of_their_rows(lead):
+def test_covariates_are_those_of_their_rows():
     known = covariates()
-    dataset = windows(covariates=known, lead=lead)
-    assert dataset.info.covariates == known.names and (dataset.info.features, dataset.info.lead) == (2, lead)
+    with pytest.raises(DataError, match="lead is 3"):
+        windows(covariates=known, lead=3)
+    dataset = windows(covariates=known)
+    assert dataset.info.covariates == known.names and (dataset.info.features, dataset.info.lead) == (2, 1)
     values = series().values
     scaled = (values - values[:60].mean(0)) / values[:60].std(0)
-    for split, start in (("train", 0), ("validation", 60 - 7 - lead), ("test", 75 - 7 - lead)):
+    for split, start in (("train", 0), ("validation", 60 - 8), ("test", 75 - 8)):
         (bucket,) = dataset.splits[split].buckets
         got = bucket.take(bucket.arrays, np.array([0, 2]))
-        seen, ahead = slice(start + 2, start + 10), slice(start + 9 + lead, start + 13 + lead)
+        seen, ahead = slice(start + 2, start + 10), slice(start + 10, start + 14)
         np.testing.assert_allclose(got.inputs[1, :, :2], scaled[seen], rtol=1e-5)
         np.testing.assert_allclose(got.inputs[1, :, 2:], known.values[seen], rtol=1e-5, atol=1e-7)
         np.testing.assert_allclose(got.targets[1], scaled[ahead], rtol=1e-5)
