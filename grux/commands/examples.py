@@ -39,7 +39,7 @@ def digits(folder: Path) -> Path:
     ((samples, text),) = make_strings(test, "demo", 1, (DIGITS, DIGITS), (RATE // 10, RATE // 5), seed=0)
     path = folder / "digits.wav"
     with wave.open(str(path), "wb") as sound:
-        sound.setnchannels(1), sound.setsampwidth(2), sound.setframerate(RATE)
+        sound.setparams((1, 2, RATE, 0, "NONE", ""))
         sound.writeframes((samples * 32767).round().astype("<i2").tobytes())
     print(f"{path}: {text}")
     return path
