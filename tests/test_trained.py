@@ -206,7 +206,7 @@ def test_classify_gives_each_text_its_class(films, capsys, tmp_path: Path):
 
 @pytest.mark.parametrize(("keep", "kept"), [("start", [4, 5, 4]), ("end", [5, 4, 6])])
 def test_texts_are_cut_as_in_training_and_it_is_said(keep, kept):
-    run = types.SimpleNamespace(record={"config": {"data": {"max_length": 3, "keep": keep}}})
+    run = types.SimpleNamespace(config={"data": {"max_length": 3, "keep": keep}})
     model = types.SimpleNamespace(run=run, tokenizers={"": Words(["a", "b", "c"], lower=True)})
     coded, notes = read(model, ["A b a c", "c b", "a x b y z v w u"])  # pyright: ignore[reportArgumentType]
     assert coded[:2] == [kept, [6, 5]] and len(coded[2]) == 3

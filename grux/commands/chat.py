@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     from grux.commands.translations import Translator
     from grux.data.turns import SEPARATOR, joined
 
-    context = (model.run.record or {})["config"]["data"]["context"]
+    context = model.run.config["data"]["context"]
     speaker = Translator(model, beam=given.beam or 1)
     turns: list[str] = []
     spoken = 0

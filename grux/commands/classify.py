@@ -102,7 +102,7 @@ def limit_of(model: "Trained") -> tuple[int | None, "Kept"]:
 
     Data whose yaml says which end to keep have a limit in every split; others cut nothing but in training.
     """
-    data = (model.run.record or {})["config"]["data"]
+    data = model.run.config["data"]
     return (data["max_length"], data["keep"]) if "keep" in data else (None, "start")
 
 

@@ -79,10 +79,12 @@ def scores_of(model: "Trained", bucket: "Stretches", items: "np.ndarray", scale:
     import jax.numpy as jnp
     import numpy as np
 
+    from grux.config import build
     from grux.data.base import take_rows
     from grux.tasks.anomaly import item_scores
 
-    errors = jax.jit(lambda batch: jnp.square(model.model(batch, key=None) - batch.targets))
+    task = build(model.run.config["task"])(info=model.info)  # whose own errors made the threshold
+    errors = jax.jit(lambda batch: task.collect(model.model(batch, key=None), batch))
     found = []
     for first in range(0, bucket.size, BATCH):
         index = np.arange(first, first + BATCH, dtype=np.int32)

@@ -187,7 +187,7 @@ def _covariates(info: Any, history: Any, times: Sequence[Any]) -> np.ndarray:
 
 
 def _levels(model: Any) -> tuple[float, ...] | None:
-    levels = model.run.record["config"]["task"].get("quantiles")
+    levels = model.run.config["task"].get("quantiles")
     return None if levels is None else tuple(levels)
 
 

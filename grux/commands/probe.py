@@ -74,12 +74,12 @@ def _lengths(text: str | None) -> list[int]:
 
 def _generated(model: "Trained") -> str | None:
     """The data set of the run, where it is one that makes sequences of any length."""
-    target = (model.run.record or {})["config"]["data"]["_target_"]
+    target = model.run.config["data"]["_target_"]
     return next((name for name in GENERATED if target == f"grux.data.{name}.{name}"), None)
 
 
 def _settings(model: "Trained") -> dict[str, Any]:
-    return (model.run.record or {})["config"]["data"]
+    return model.run.config["data"]
 
 
 def _there(model: "Trained") -> Sequence[int]:
@@ -126,7 +126,7 @@ def _scores(model: "Trained", sequences: "Answers") -> dict[str, float]:
     from grux.config import build
     from grux.data.base import take_rows
 
-    task = build((model.run.record or {})["config"]["task"])(info=model.info)
+    task = build(model.run.config["task"])(info=model.info)
     rows = max(1, min(64, MOST_STEPS // sequences.shape[0]))
     score = jax.jit(lambda batch: task.metrics(model.model(batch, key=None), batch))
     totals = None

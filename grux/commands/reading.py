@@ -32,7 +32,7 @@ def reading_of(model: "Trained", words: Sequence[str], **usual: Any) -> tuple["R
     annotations = signature(csv_series)
     for key in keys:
         check_value(settings[key], annotations[key].annotation, f"data.{key}")
-    trained_on = (model.run.record or {})["config"]["data"]
+    trained_on = model.run.config["data"]
     same = {**usual, **{key: trained_on[key] for key in known if key in trained_on}}
     found = {key: settings[key] if key in keys else same.get(key, settings[key]) for key in known}
     return Reading(**{**found, "time": settings["time"]}), same.get("time")

@@ -167,9 +167,9 @@ class Collector:
     ):
         self._programs, self._state, self._task, self._scored = programs, state, task, scored
         self._batch_size, self._validation = batch_size, dataset.splits["validation"]
+        self._settled_on = _marks(self._validation, task)
         found = programs.collect(state.best_params, self._validation, batch_size)
-        marks = _marks(self._validation, task)
-        scored.calibrations = [task.calibrate(own, marks) for own in found]
+        scored.calibrations = [task.calibrate(own, self._settled_on) for own in found]
 
     def score(self, name: str, split: Split, *, first: bool) -> None:
         """Adds the scores of a test split; `first` time also of methods without training."""
@@ -182,7 +182,7 @@ class Collector:
             return
         settled = self._programs.collect_baselines(self._validation, self._batch_size)
         for method, own in self._programs.collect_baselines(split, self._batch_size).items():
-            calibration = self._task.calibrate(settled[method], _marks(self._validation, self._task))
+            calibration = self._task.calibrate(settled[method], self._settled_on)
             self._scored.baselines[method][name] |= self._task.collected_metrics(own, marks, calibration)[0]
 
 
