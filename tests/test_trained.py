@@ -215,5 +215,5 @@ def test_texts_are_cut_as_in_training_and_it_is_said(keep, kept):
         f"2 of 3 texts have more than 3 tokens; the {end} 3 are read, as in training.",
         "the vocabulary of the run does not know 'x', 'y', 'z', 'v', 'w' and 1 more.",
     ]
-    run.record["config"]["data"].pop("keep")  # sentences: cut in training alone
+    run.config["data"].pop("keep")  # sentences: cut in training alone
     assert read(model, ["a b a c"]) == ([[4, 5, 4, 6]], [])  # pyright: ignore[reportArgumentType]
