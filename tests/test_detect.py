@@ -73,8 +73,8 @@ def test_scores_of_the_test_rows_are_those_of_the_record(finished, tmp_path, cap
     assert found["auroc"] == pytest.approx(detection.auroc(scores, labels), abs=1e-6)
     assert found["auprc"] == pytest.approx(detection.average_precision(scores, labels), abs=1e-6)
     assert found["f1"] == pytest.approx(detection.f1(flags > 0, labels))
-    np.testing.assert_array_equal(flags > 0, scores > own["calibration"]["threshold"])
-    assert rows[7]["time"] == "2020-01-11 00:00:00"
+    np.testing.assert_array_equal(flags > 0, scores > own["decision"]["threshold"])
+    assert rows[7]["time"] == "2020-01-11 00:00"
     assert found.keys() == {"mse", "auroc", "auprc", "f1", "f1_point_adjusted_inflated", "nab"}
 
 
@@ -98,7 +98,7 @@ def test_threshold_output_and_picture(finished, tmp_path, capsys):
     code, rows, err = answer(capsys, *words)
     assert code == 0 and [row["flag"] for row in rows] == ["0"] * 7 + ["1"] * (ROWS - 7)
     assert f"{ROWS - 7} of {ROWS - 7} rows flagged, threshold 0 (as given)" in err
-    output, image = tmp_path / "flags.csv", tmp_path / "flags.png"
+    output, image = tmp_path / "new" / "flags.csv", tmp_path / "flags.png"
     code, out, _ = answer(capsys, *words, "--output", str(output), "--picture", str(image))
     assert code == 0 and not out and list(csv.DictReader(output.read_text().splitlines())) == rows
     assert image.read_bytes().startswith(b"\x89PNG")
@@ -149,5 +149,5 @@ def test_heart_beats(mirror, tmp_path, capsys):
     (seed,) = record_of(folder)["seeds"]
     wanted = detection.auroc(np.array([float(row["score"]) for row in rows]), labels)
     assert seed["scores"]["test"]["auroc"] == pytest.approx(wanted, abs=1e-4)
-    assert seed["calibration"]["rule"] == "best F1 on validation"
+    assert seed["decision"]["rule"] == "best F1 on validation"
     assert seed["scores"]["test"].keys() == {"mse", "auroc", "auprc", "f1"}

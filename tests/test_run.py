@@ -45,12 +45,12 @@ def test_the_record_is_whole(finished):
         assert row["steps"] == json.loads((folder / "status.json").read_text())["steps"]
         assert 0 < row["best_step"] <= row["steps"]
         assert set(row["scores"]) == {"validation", "test"}
-        assert all(set(scores) == {"accuracy", "f1", "ece", "loss"} for scores in row["scores"].values())
+        assert all(set(scores) == {"accuracy", "macro_f1", "ece", "loss"} for scores in row["scores"].values())
     assert record["baselines"] == {} and record["signatures"] == {}
     assert [len(norms) for norms in record["gradient_by_lag"]["norms"]] == [len(record["gradient_by_lag"]["lags"])] * 2
     lengths = record["score_by_length"]
     assert sum(part["examples"] for part in lengths["bins"]) == 24
-    assert [set(row) for row in lengths["scores"]] == [{"accuracy", "f1", "ece", "loss"}] * 2
+    assert [set(row) for row in lengths["scores"]] == [{"accuracy", "macro_f1", "ece", "loss"}] * 2
     # 8 tokens x 6, then 3 gates of (6 + 8) x 8 weights and biases (one of its own for U_n), head 8 x 4 + 4
     recurrent = 3 * 8 * (6 + 8) + 3 * 8 + 8
     assert record["parameters"]["recurrent"] == recurrent and "tied" in record["parameters"]["rule"]

@@ -1,7 +1,6 @@
 """`grux compose`: a trained model of music writes a piece, as a MIDI file."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from grux.commands.use import parser, trained, within
 
@@ -33,11 +32,11 @@ def run(arguments: Sequence[str]) -> int:
 
     from grux.midi import midi_file
     from grux.models.sample import sample_notes
-    from grux.results.record import write_atomic
+    from grux.results.record import write_output
 
     key = jax.random.key(given.draw, impl="threefry2x32")
     roll = np.asarray(sample_notes(model.model, key, steps=given.steps, temperature=given.temperature))
-    write_atomic(Path(given.output), midi_file(roll, tempo=given.tempo, steps_per_beat=given.steps_per_beat))
+    write_output(given.output, midi_file(roll, tempo=given.tempo, steps_per_beat=given.steps_per_beat))
     mean = roll.sum(1).mean()
     print(f"{given.output}: {given.steps} steps, {mean:.1f} notes at a time, by {model.title}")
     return 0

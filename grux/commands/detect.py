@@ -43,19 +43,19 @@ def run(arguments: Sequence[str]) -> int:
 
     import numpy as np
 
-    from grux.results.record import write_atomic
+    from grux.results.record import write_output
 
-    calibration = _calibration(model)
+    decision = _decision(model)
     threshold, rule = (
-        (calibration["threshold"], calibration["rule"]) if given.threshold is None else (given.threshold, "as given")
+        (decision["threshold"], decision["rule"]) if given.threshold is None else (given.threshold, "as given")
     )
     names, values, bucket, items = _read(model, given.input, given.settings)
-    judged = scores_of(model, bucket, items, np.array(calibration["scale"], np.float64))
+    judged = scores_of(model, bucket, items, np.array(decision["scale"], np.float64))
     scores = np.concatenate([np.full(len(names) - len(judged), np.nan), judged])
     flags = scores > threshold  # a row without a score has no flag
     text = _table("row" if model.info.stride is None else "time", names, scores, flags)
     if given.output:
-        write_atomic(Path(given.output), text)
+        write_output(given.output, text)
     else:
         sys.stdout.write(text)
     if given.picture:
@@ -94,9 +94,9 @@ def scores_of(model: "Trained", bucket: "Stretches", items: "np.ndarray", scale:
     return item_scores(np.concatenate(found), items, scale)
 
 
-def _calibration(model: "Trained") -> dict[str, Any]:
+def _decision(model: "Trained") -> dict[str, Any]:
     rows = (model.run.record or {})["seeds"]
-    found = next(row.get("calibration") for row in rows if row["seed"] == model.seed)
+    found = next(row.get("decision") for row in rows if row["seed"] == model.seed)
     if not found:
         raise UsageError(f"{model.title}: the record has no threshold; train it again with force=true.")
     return found
@@ -131,17 +131,17 @@ def _read(
 
 
 def _series(model: "Trained", path: Path, settings: Sequence[str]) -> tuple[list[str], "np.ndarray"]:
-    """The time of each row as text, and the channels of the training, raw, float64 [N, D]."""
-
+    """The time of each row as the file writes it, and the channels of the training, raw, float64 [N, D]."""
+    from grux.data.clock import written
     from grux.data.own_rows import read_rows
     from grux.data.own_series import imputed
 
     # Data that are not the user's own (NAB) count rows, not time.
     reading, usual = reading_of(model, settings, irregular="keep")
     reading = dataclasses.replace(reading, time=reading.time or usual)
-    rows = read_rows({"input": path}, list(model.info.channels or ()), reading).rows
-    values = imputed(rows, [len(rows)], reading.impute, model.info.means).values
-    return [time.isoformat(sep=" ") for time in rows.times], values
+    found = read_rows({"input": path}, list(model.info.channels or ()), reading)
+    values = imputed(found.rows, [len(found.rows)], reading.impute, model.info.means).values
+    return [written(time, found.like, reading.time_format) for time in found.rows.times], values
 
 
 def _table(first: str, names: Sequence[str], scores: "np.ndarray", flags: "np.ndarray") -> str:

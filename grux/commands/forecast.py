@@ -4,7 +4,6 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
 
     from grux.data.calendar import FEATURES
     from grux.data.own_history import read_history
-    from grux.results.record import write_atomic
+    from grux.results.record import write_output
 
     info = model.info
     if info.channels is None or info.means is None or info.window is None or info.horizon is None:
@@ -73,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
     forecast = Forecast(model, history.rows.values[:, : len(info.channels)], _covariates(info, history, times), level)
     text = _table(history, times, forecast.columns(info.channels))
     if given.output:
-        write_atomic(Path(given.output), text)
+        write_output(given.output, text)
     else:
         print(text, end="")
     print(f"grux: {forecast.note}", file=sys.stderr)

@@ -5,7 +5,7 @@ from typing import Literal, cast
 
 from grux.errors import UsageError
 from grux.results.figure import Figure, render
-from grux.results.record import storage_error, write_atomic
+from grux.results.record import write_output
 
 KINDS = ("png", "svg")
 
@@ -20,9 +20,4 @@ def kind_of(path: str, option: str = "--picture") -> Literal["png", "svg"]:
 
 def write_picture(figure: Figure, path: str) -> None:
     """Draw the figure into the file. Raises UsageError for a kind of file that is not drawn, or without matplotlib."""
-    content = render(figure, kind_of(path))
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(Path(path).parent, error) from error
-    write_atomic(Path(path), content)
+    write_output(path, render(figure, kind_of(path)))

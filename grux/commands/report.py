@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     from grux.config.compose import configs_folder
     from grux.config.repeat import repeat
     from grux.results.question import question_of
-    from grux.results.record import storage_error, write_atomic
+    from grux.results.record import write_output
     from grux.results.report import make_report
     from grux.results.table import require_layout
     from grux.results.view import EXPERIMENTS, experiment_view
@@ -53,10 +53,6 @@ def run(arguments: Sequence[str]) -> int:
         commands=commands,
     )
     output = Path(given.output) if given.output else Path(given.runs) / name / "report.html"
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(output.parent, error) from error
-    write_atomic(output, content)
+    write_output(output, content)
     print(output)
     return 0

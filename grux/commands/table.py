@@ -15,7 +15,7 @@ EXAMPLES = """\
   grux table --aggregate elman:gru                    IQM over all data sets; elman is 0 and GRU is 1
   grux table --select last                            the same runs under another selection rule
   grux table --show parameters,flops,model.features   other columns beside the scores
-  grux table arch=gru,lstm --metric f1 --format latex for a paper
+  grux table arch=gru,lstm --metric ece --format latex   for a paper
   grux table --split validation --format csv > table.csv
 """
 

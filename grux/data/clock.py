@@ -80,6 +80,23 @@ def form_of(cell: str) -> str | None:
     return None
 
 
+def written(time: datetime, like: str, form: str | None) -> str:
+    """A time written as `like` is where that is one of the usual ways: date or time, - or /, blank or T; or in `form`.
+
+    `form` as in `read_times`.
+    """
+    if form == EPOCH:
+        return f"{time.timestamp():.15g}"
+    if form:
+        return time.strftime(form)
+    if len(like) <= len("2020-01-01"):
+        text = time.date().isoformat()
+    else:
+        brief = "minutes" if like.count(":") == 1 else "auto"
+        text = time.isoformat("T" if "T" in like else " ", timespec=brief)
+    return text.replace("-", "/", 2) if "/" in like else text
+
+
 def _check_zones(times: Sequence[datetime], lines: Sequence[int], where: str) -> None:
     first = times[0].utcoffset()
     for time, line in zip(times, lines, strict=True):

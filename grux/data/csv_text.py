@@ -145,5 +145,5 @@ def balance(counts: Counter[str]) -> list[str]:
     share = 100 * large / counts.total()
     return [
         f"The classes are unbalanced: {large} training rows of {most!r} and {small} of {least!r}; to say {most!r} "
-        f"always is right for {share:.3g} % of them, and task.selection=f1 weighs all classes alike."
+        f"always is right for {share:.3g} % of them, and task.selection=macro_f1 weighs all classes alike."
     ]

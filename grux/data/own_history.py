@@ -10,7 +10,7 @@ from datetime import datetime
 
 import numpy as np
 
-from grux.data.clock import EPOCH, Grid, grid_of, read_times
+from grux.data.clock import Grid, grid_of, read_times, written
 from grux.data.own import Table, near, own_path, read_own
 from grux.data.own_rows import Reading
 from grux.data.own_series import Rows, imputed, ordered, regular, table_rows
@@ -41,17 +41,8 @@ class History:
         return self.grid.at(round(last) + steps)
 
     def stamp(self, time: datetime) -> str:
-        """A time written as in the file where that is one of the usual ways: date or time, - or /, blank or T."""
-        if self.form == EPOCH:
-            return f"{time.timestamp():.15g}"
-        if self.form:
-            return time.strftime(self.form)
-        if len(self.like) <= len("2020-01-01"):
-            text = time.date().isoformat()
-        else:
-            brief = "minutes" if self.like.count(":") == 1 else "auto"
-            text = time.isoformat("T" if "T" in self.like else " ", timespec=brief)
-        return text.replace("-", "/", 2) if "/" in self.like else text
+        """A time written as in the file, see `written`."""
+        return written(time, self.like, self.form)
 
 
 def read_history(

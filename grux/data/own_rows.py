@@ -53,6 +53,8 @@ class Found:
     notes: tuple[str, ...]
     skipped: tuple[str, ...]
     """Notes on lines that were left out."""
+    like: str
+    """A time as it stands in the file."""
 
 
 def read_rows(
@@ -98,7 +100,8 @@ def read_rows(
             f"data.irregular=fill adds {several(len(rows) - there, 'row', 'rows')} without values; say what "
             "stands in them by data.impute=previous, linear or mean."
         )
-    return Found(rows, sizes, grid, tuple(notes), tuple(note for table in tables for note in table.skip_notes()))
+    skipped = tuple(note for table in tables for note in table.skip_notes())
+    return Found(rows, sizes, grid, tuple(notes), skipped, first.rows[0][1][first.column(time, "data.time")])
 
 
 def _check_taken(table: Table, time: str, known: Sequence[str], label: str | None) -> None:

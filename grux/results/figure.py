@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 from grux.errors import UsageError
 from grux.results.grid import printable
 from grux.results.palette import MARKERS, Style, styles_of
-from grux.results.record import storage_error, write_atomic
+from grux.results.record import write_output
 from grux.results.select import natural
 
 PANELS_IN_A_ROW = 3
@@ -59,12 +59,8 @@ class Figure:
 def save(figure: Figure, folder: Path) -> list[Path]:
     """Writes `<stem>.png` and `<stem>.svg` and gives their paths; the same runs give the same files."""
     drawn = {f"{figure.stem}.{kind}": render(figure, kind) for kind in ("png", "svg")}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(folder, error) from error
     for name, content in drawn.items():
-        write_atomic(folder / name, content)
+        write_output(folder / name, content)
     return [folder / name for name in drawn]
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "read_metrics",
     "write_atomic",
     "write_json",
+    "write_output",
 ]
 
 WALK_DEPTH = 4  # root/experiment/run and room for one more level; a home folder given by mistake is not searched whole
@@ -96,6 +97,16 @@ def write_atomic(path: str | os.PathLike, data: str | bytes) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
+
+
+def write_output(path: str | os.PathLike, data: str | bytes) -> None:
+    """Writes a file where a user wants it, folders that are not there included. Raises StorageError."""
+    folder = Path(path).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    write_atomic(path, data)
 
 
 def write_json(path: str | os.PathLike, obj: object) -> None:

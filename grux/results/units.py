@@ -8,7 +8,7 @@ from typing import Any
 
 # Records keep fractions; a reader expects percent.
 PERCENT = frozenset(
-    {"accuracy", "f1", "f1_point_adjusted_inflated", "exact_match", "ece", "coverage", "wer", "cer"},
+    {"accuracy", "f1", "f1_point_adjusted_inflated", "macro_f1", "exact_match", "ece", "coverage", "wer", "cer"},
 )
 NAMES = {
     "auprc": "AUPRC",
@@ -23,6 +23,7 @@ NAMES = {
     "exact_match": "exact match",
     "f1": "F1",
     "f1_point_adjusted_inflated": "F1 point-adjusted (inflated)",
+    "macro_f1": "macro F1",
     "mae": "MAE",
     "mase": "MASE",
     "mse": "MSE",
@@ -36,8 +37,8 @@ NAMES = {
 # For records that do not say it themselves; a metric that stands in neither has no arrow and no best.
 HIGHER = frozenset(
     {
-        *("accuracy", "f1", "exact_match", "bleu", "chrf", "corr"),
-        *("auroc", "auprc", "f1_point_adjusted_inflated", "nab"),
+        *("accuracy", "macro_f1", "exact_match", "bleu", "chrf", "corr"),
+        *("auroc", "auprc", "f1", "f1_point_adjusted_inflated", "nab"),
     }
 )
 LOWER = frozenset(

@@ -68,7 +68,7 @@ class Anomaly(Task):
         """The squared errors, float32 [B, T, D]."""
         return jnp.square(outputs - batch.targets)
 
-    def calibrate(self, collected: np.ndarray, marks: Marks) -> dict[str, Any]:
+    def decide(self, collected: np.ndarray, marks: Marks) -> dict[str, Any]:
         """{"scale" [D], "threshold", "rule"} of the squared errors [n, T, D] of validation."""
         labels = marks.labels
         steps = (marks.items >= 0) & (True if labels is None else ~labels[marks.items])
@@ -83,20 +83,20 @@ class Anomaly(Task):
         return {"scale": scale.tolist(), "threshold": threshold, "rule": rule}
 
     def collected_metrics(
-        self, collected: np.ndarray, marks: Marks, calibration: dict[str, Any]
+        self, collected: np.ndarray, marks: Marks, decision: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, str]]:
         """Scores of the squared errors [n, T, D] of a test split; none where nobody has labelled it."""
         if marks.labels is None:
             return {}, {}
         labels = marks.labels
-        scores = item_scores(collected, marks.items, np.array(calibration["scale"]))
-        flags = scores > calibration["threshold"]
+        scores = item_scores(collected, marks.items, np.array(decision["scale"]))
+        flags = scores > decision["threshold"]
         found = {
             "auroc": detection.auroc(scores, labels),
             "auprc": detection.average_precision(scores, labels),
             "f1": detection.f1(flags, labels),
         }
-        threshold = f"threshold: {calibration['rule']}"
+        threshold = f"threshold: {decision['rule']}"
         signatures = {"f1": f"of the anomalies, {threshold}"}
         if self.info.stride is not None:
             adjusted = detection.point_adjusted(flags, labels)

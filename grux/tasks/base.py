@@ -85,12 +85,12 @@ class Task(abc.ABC):
         """What the scores need of each example, [B, ...], as no sum can give them. Pure, runs inside `jit`."""
         raise NotImplementedError
 
-    def calibrate(self, collected: np.ndarray, marks: Marks) -> dict[str, Any]:
+    def decide(self, collected: np.ndarray, marks: Marks) -> dict[str, Any]:
         """What is settled on validation before a test score can be had; plain values, kept in the record."""
         raise NotImplementedError
 
     def collected_metrics(
-        self, collected: np.ndarray, marks: Marks, calibration: dict[str, Any]
+        self, collected: np.ndarray, marks: Marks, decision: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, str]]:
         """Scores of all that was collected [n, ...] of a test split, and a signature of each, as `corpus_metrics`."""
         raise NotImplementedError

@@ -32,11 +32,11 @@ class Classification(Task):
     """Outputs: float logits [B, C]. Targets: int32 [B]; target mask: bool [B]."""
 
     name = "classification"
-    directions: ClassVar = {"accuracy": True, "f1": True, "ece": False, "loss": False}
+    directions: ClassVar = {"accuracy": True, "macro_f1": True, "ece": False, "loss": False}
     primary = "accuracy"
     higher_is_better = True
 
-    def __init__(self, *, info: Info, label_smoothing: Probability, selection: Literal["accuracy", "f1", "loss"]):
+    def __init__(self, *, info: Info, label_smoothing: Probability, selection: Literal["accuracy", "macro_f1", "loss"]):
         """`label_smoothing` (Szegedy et al. 2016): share of the target spread over all classes, in training only."""
         super().__init__(info=info, selection=selection)
         self.label_smoothing = label_smoothing
@@ -54,7 +54,7 @@ class Classification(Task):
         both = is_actual & is_predicted
         found = {
             "accuracy": ((right & counted).sum(), counted.sum()),
-            "f1": (2 * both.sum(0), is_actual.sum(0) + is_predicted.sum(0)),
+            "macro_f1": (2 * both.sum(0), is_actual.sum(0) + is_predicted.sum(0)),
             "loss": _masked_sum(_cross_entropy(outputs, batch.targets, 0.0), counted),
             **_in_bins(outputs, right, counted),
         }
@@ -64,7 +64,7 @@ class Classification(Task):
         return found
 
     def summarise(self, totals: Sums) -> dict[str, float]:
-        scores = {name: mean_ratio(*totals[name]) for name in ("accuracy", "f1", "loss")}
+        scores = {name: mean_ratio(*totals[name]) for name in ("accuracy", "macro_f1", "loss")}
         (correct, count), (confidence, _) = (np.asarray(totals[name], np.float64) for name in IN_BINS)
         everything = count.sum()
         return scores | {"ece": float(np.abs(correct - confidence).sum() / everything) if everything else float("nan")}

@@ -30,7 +30,7 @@ class Scored:
     """With the last weights, where they were asked for."""
     baselines: dict[str, Scores] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
-    calibrations: list[dict[str, Any]] = field(default_factory=list)
+    decisions: list[dict[str, Any]] = field(default_factory=list)
     """What each member has settled on validation, where its task collects."""
     texts: list[dict[str, list[str]]] = field(default_factory=list)
     """Each member's decoded strings of each test split, one per example."""
@@ -49,7 +49,7 @@ class Scored:
             self,
             seeds=self.seeds[members],
             last=None if self.last is None else self.last[members],
-            calibrations=self.calibrations[members],
+            decisions=self.decisions[members],
             texts=self.texts[members],
             probes={
                 name: {key: rows[members] if key in PER_MEMBER else rows for key, rows in probe.items()}
@@ -169,21 +169,21 @@ class Collector:
         self._batch_size, self._validation = batch_size, dataset.splits["validation"]
         self._settled_on = _marks(self._validation, task)
         found = programs.collect(state.best_params, self._validation, batch_size)
-        scored.calibrations = [task.calibrate(own, self._settled_on) for own in found]
+        scored.decisions = [task.decide(own, self._settled_on) for own in found]
 
     def score(self, name: str, split: Split, *, first: bool) -> None:
         """Adds the scores of a test split; `first` time also of methods without training."""
         marks = _marks(split, self._task)
         found = self._programs.collect(self._state.best_params, split, self._batch_size)
-        for seed, own, calibration in zip(self._scored.seeds, found, self._scored.calibrations, strict=True):
-            values, self._scored.signatures = self._task.collected_metrics(own, marks, calibration)
+        for seed, own, decision in zip(self._scored.seeds, found, self._scored.decisions, strict=True):
+            values, self._scored.signatures = self._task.collected_metrics(own, marks, decision)
             seed[name] |= values
         if not first or not self._scored.baselines:
             return
         settled = self._programs.collect_baselines(self._validation, self._batch_size)
         for method, own in self._programs.collect_baselines(split, self._batch_size).items():
-            calibration = self._task.calibrate(settled[method], self._settled_on)
-            self._scored.baselines[method][name] |= self._task.collected_metrics(own, marks, calibration)[0]
+            decision = self._task.decide(settled[method], self._settled_on)
+            self._scored.baselines[method][name] |= self._task.collected_metrics(own, marks, decision)[0]
 
 
 def _marks(split: Split, task: Task) -> Marks:
@@ -232,7 +232,7 @@ def seed_rows(state: TrainState, members: slice, seeds: list[int], scored: Score
                 "best_step": best if best >= 0 else None,
                 # Without a finite evaluation there are no best parameters, and no score to report.
                 "scores": scores if best >= 0 else {},
-                **({"calibration": scored.calibrations[number] if best >= 0 else {}} if scored.calibrations else {}),
+                **({"decision": scored.decisions[number] if best >= 0 else {}} if scored.decisions else {}),
                 **({"last_scores": scored.last[number] if best >= 0 else {}} if scored.last is not None else {}),
             }
         )

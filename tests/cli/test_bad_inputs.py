@@ -83,7 +83,7 @@ CONFIGS = [
     ("model.features=-3", "model.features=-3 must be a whole number >= 1"),
     ("model.dropout=1.5", "must be a number >= 0 and < 1"),
     ("model.dtype=float16", "must be one of float32, bfloat16"),
-    ("task.selection=foo", "must be one of accuracy, f1, loss"),
+    ("task.selection=foo", "must be one of accuracy, macro_f1, loss"),
     ("accumulate=5", "batch_size=32 is cut into accumulate=5 parts"),
     ("task=translation", "data=first_token is made for classification"),
     ("arch._target_=os.system", "os.system is not allowed"),

@@ -20,7 +20,7 @@ LINES = (
     "lstm,sst2,accuracy,99.9,Doe 2017,memory,,\n"
     "gru,ett,mse,0.41,Roe 2021,stored-text,,\n"
     "tcn,sst2,accuracy,85,Doe 2017,checked,,\n"
-    "elman,sst2,f1,70,Doe 2017,checked,,\n"
+    "elman,sst2,macro_f1,70,Doe 2017,checked,,\n"
 )
 
 
@@ -59,7 +59,7 @@ def test_numbers_from_memory_are_printed_nowhere(table, format):
 def test_what_has_no_place_is_said(table):
     notes = [text for _, text in table.notes]
     assert any("reported scores without runs beside them: tcn on sst2" in note for note in notes)
-    assert any("of another metric or split: elman on sst2 (test f1)" in note for note in notes)
+    assert any("of another metric or split: elman on sst2 (test macro_f1)" in note for note in notes)
 
 
 def test_the_other_way_round(tmp_path, table):

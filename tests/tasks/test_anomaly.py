@@ -57,25 +57,25 @@ def test_the_score_of_a_sequence_is_the_mean_of_its_steps():
 
 def test_validation_settles_scale_and_threshold():
     """Without an anomaly the scale is the mean error of the judged steps, and the threshold a quantile."""
-    found = task().calibrate(ERRORS, Marks(ITEMS, None))
+    found = task().decide(ERRORS, Marks(ITEMS, None))
     assert found["scale"] == [(1 + 3 + 8 + 2) / 4, (4 + 4 + 16 + 4) / 4]
     scores = item_scores(ERRORS, ITEMS, np.array(found["scale"]))
     assert found["threshold"] == np.median(scores) and "quantile 0.5 of the 4" in found["rule"]
-    assert task().calibrate(ERRORS, Marks(ITEMS, np.zeros(4, bool))) == found
-    highest = task(quantile=1.0).calibrate(ERRORS, Marks(ITEMS, None))
+    assert task().decide(ERRORS, Marks(ITEMS, np.zeros(4, bool))) == found
+    highest = task(quantile=1.0).decide(ERRORS, Marks(ITEMS, None))
     assert highest["threshold"] == scores.max()
 
 
 def test_known_anomalies_choose_the_threshold_and_stay_out_of_the_scale():
-    found = task().calibrate(ERRORS, Marks(ITEMS, np.array([0, 0, 1, 0], bool)))
+    found = task().decide(ERRORS, Marks(ITEMS, np.array([0, 0, 1, 0], bool)))
     assert found["scale"] == [2.0, 4.0] and found["rule"] == "best F1 on validation"
     assert found["threshold"] == pytest.approx((4 + 1.25) / 2)
 
 
 def test_scores_of_a_series():
     labels = np.array([0, 0, 1, 1], bool)
-    calibration = {"scale": [2.0, 4.0], "threshold": 2.0, "rule": "as given"}
-    found, signatures = task().collected_metrics(ERRORS, Marks(ITEMS, labels), calibration)
+    decision = {"scale": [2.0, 4.0], "threshold": 2.0, "rule": "as given"}
+    found, signatures = task().collected_metrics(ERRORS, Marks(ITEMS, labels), decision)
     # Scores 0.75, 1.25, 4, 1: the third row alone is flagged.
     assert found["auroc"] == pytest.approx(3 / 4) and found["auprc"] == pytest.approx((1 + 2 / 3) / 2)
     assert found["f1"] == pytest.approx(2 / 3) and found["f1_point_adjusted_inflated"] == 1.0
@@ -87,8 +87,8 @@ def test_scores_of_a_series():
 
 def test_whole_sequences_have_no_scores_of_time():
     items = np.array([[0, 0, 0], [1, 1, 1]], np.int32)
-    calibration = {"scale": [1.0], "threshold": 5.0, "rule": "as given"}
-    found, _ = task(WHOLE).collected_metrics(ERRORS[:, :, :1], Marks(items, np.array([False, True])), calibration)
+    decision = {"scale": [1.0], "threshold": 5.0, "rule": "as given"}
+    found, _ = task(WHOLE).collected_metrics(ERRORS[:, :, :1], Marks(items, np.array([False, True])), decision)
     assert found == {"auroc": 1.0, "auprc": 1.0, "f1": 1.0}
 
 

@@ -33,12 +33,12 @@ def test_accuracy_and_macro_f1_by_hand():
     # a: tp 2, fp 1, fn 0 -> 4/5;  b: tp 1, fp 0, fn 2 -> 2/4;  c: tp 1, fp 1, fn 0 -> 2/3
     got = scores([0, 0, 0, 1, 2, 2], [0, 0, 1, 1, 1, 2])
     assert got["accuracy"] == pytest.approx(4 / 6)
-    assert got["f1"] == pytest.approx((4 / 5 + 2 / 4 + 2 / 3) / 3)
+    assert got["macro_f1"] == pytest.approx((4 / 5 + 2 / 4 + 2 / 3) / 3)
 
 
 def test_f1_leaves_out_a_class_that_is_neither_there_nor_predicted():
-    assert scores([0, 1], [0, 1])["f1"] == pytest.approx(1.0)
-    assert scores([0, 2], [0, 1])["f1"] == pytest.approx(1 / 3)
+    assert scores([0, 1], [0, 1])["macro_f1"] == pytest.approx(1.0)
+    assert scores([0, 2], [0, 1])["macro_f1"] == pytest.approx(1 / 3)
 
 
 def test_loss_is_cross_entropy_in_nats():
@@ -123,7 +123,7 @@ def test_two_halves_add_up():
 
 
 def test_selection_knows_its_direction():
-    assert task(selection="f1").selection_higher_is_better
+    assert task(selection="macro_f1").selection_higher_is_better
     assert not task(selection="loss").selection_higher_is_better
 
 

@@ -66,7 +66,7 @@ def test_evaluation_is_the_mean_over_examples(small, programs):
             both = ((predicted == name) & (actual == name)).sum()
             f1.append(2 * both / ((predicted == name).sum() + (actual == name).sum()))
         assert scores == pytest.approx(
-            {"accuracy": np.mean(right), "loss": np.mean(losses), "f1": np.mean(f1)}, rel=1e-5
+            {"accuracy": np.mean(right), "loss": np.mean(losses), "macro_f1": np.mean(f1)}, rel=1e-5
         )
 
 
