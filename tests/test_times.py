@@ -197,6 +197,8 @@ def test_a_time_belongs_to_the_step_and_the_machine(monkeypatch: pytest.MonkeyPa
         patch.setattr(provenance, "available_cores", lambda: 4096)
         assert not read_times(config)
     with monkeypatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")  # the user's, which a job does not see
+        assert read_times(config)
         for variable, setting in divide(1)[0].environment.items():
             patch.setenv(variable, setting)
         patch.setenv("CUDA_VISIBLE_DEVICES", "0")

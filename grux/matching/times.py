@@ -48,12 +48,12 @@ def conditions(config: dict[str, Any]) -> dict[str, Any]:
     relevant["mesh"] = {"data": config["mesh"]["data"]}
     cores = provenance.available_cores()
     machine = provenance.device(jax.local_devices(), cores)
-    # What a launcher tells its job of the machine stands in the counts of devices and cores already.
-    told = {("NPROC", str(cores)), ("OMP_NUM_THREADS", str(cores))}
+    # What a launcher tells its job of the machine stands in the counts of devices and cores already. No part of a step
+    # heeds OMP_NUM_THREADS, and a launcher sets it whatever the user's is.
     machine["environment"] = {
         name: value
         for name, value in machine["environment"].items()
-        if name != "CUDA_VISIBLE_DEVICES" and (name, value) not in told
+        if name not in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS") and (name, value) != ("NPROC", str(cores))
     }
     return {"config": relevant, "machine": machine, "versions": versions}
 
