@@ -76,21 +76,15 @@ def run(arguments: Sequence[str]) -> int:
 def scores_of(model: "Trained", bucket: "Stretches", items: "np.ndarray", scale: "np.ndarray") -> "np.ndarray":
     """float64 [N]: the score of each item, 1 being as usual as validation was."""
     import jax
-    import jax.numpy as jnp
     import numpy as np
 
     from grux.config import build
-    from grux.data.base import take_rows
+    from grux.data.base import in_batches
     from grux.tasks.anomaly import item_scores
 
     task = build(model.run.config["task"])(info=model.info)  # whose own errors made the threshold
     errors = jax.jit(lambda batch: task.collect(model.model(batch, key=None), batch))
-    found = []
-    for first in range(0, bucket.size, BATCH):
-        index = np.arange(first, first + BATCH, dtype=np.int32)
-        index = np.where(index < bucket.size, index, -1)  # one shape, one program
-        batch = jax.tree.map(jnp.asarray, take_rows(bucket, bucket.arrays, index))
-        found.append(np.asarray(errors(batch))[index >= 0])
+    found = [np.asarray(errors(batch))[real] for batch, real in in_batches(bucket, BATCH)]
     return item_scores(np.concatenate(found), items, scale)
 
 

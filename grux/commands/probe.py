@@ -124,15 +124,13 @@ def _scores(model: "Trained", sequences: "Answers") -> dict[str, float]:
     import numpy as np
 
     from grux.config import build
-    from grux.data.base import take_rows
+    from grux.data.base import in_batches
 
     task = build(model.run.config["task"])(info=model.info)
     rows = max(1, min(64, MOST_STEPS // sequences.shape[0]))
     score = jax.jit(lambda batch: task.metrics(model.model(batch, key=None), batch))
     totals = None
-    for first in range(0, sequences.size, rows):
-        index = np.arange(first, first + rows, dtype=np.int32)
-        batch = take_rows(sequences, sequences.arrays, np.where(index < sequences.size, index, -1))
+    for batch, _ in in_batches(sequences, rows):
         sums = jax.tree.map(lambda x: np.asarray(x, np.float64), score(batch))
         totals = sums if totals is None else jax.tree.map(np.add, totals, sums)
     return task.summarise(totals)

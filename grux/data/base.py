@@ -8,7 +8,7 @@ made: a compiled program turns a bad index into silence.
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -275,6 +275,14 @@ def take_rows(bucket: Bucket, arrays: Mapping[str, Any], index: Any) -> Batch:
     batch = bucket.take(arrays, index * real)
     target_real = real if batch.target_mask.ndim == 1 else real[:, None]
     return batch._replace(mask=batch.mask & real[:, None], target_mask=batch.target_mask & target_real)
+
+
+def in_batches(bucket: Bucket, size: int) -> Iterator[tuple[Batch, np.ndarray]]:
+    """All examples in their order, `size` at a time, so that one program does: (batch, bool [size] of no fillers)."""
+    for first in range(0, bucket.size, size):
+        index = np.arange(first, first + size, dtype=np.int32)
+        real = index < bucket.size
+        yield take_rows(bucket, bucket.arrays, np.where(real, index, -1)), real
 
 
 def _check_marks(marks: Marks, size: int, where: str) -> None:
