@@ -92,7 +92,10 @@ def _decision(model: "Trained") -> dict[str, Any]:
     rows = (model.run.record or {})["seeds"]
     found = next(row.get("decision") for row in rows if row["seed"] == model.seed)
     if not found:
-        raise UsageError(f"{model.title}: the record has no threshold; train it again with force=true.")
+        raise UsageError(
+            f"{model.title} was trained by a grux that kept no threshold, or in another form; train it again with "
+            "force=true."
+        )
     return found
 
 
@@ -126,7 +129,6 @@ def _read(
 
 def _series(model: "Trained", path: Path, settings: Sequence[str]) -> tuple[list[str], "np.ndarray"]:
     """The time of each row as the file writes it, and the channels of the training, raw, float64 [N, D]."""
-    from grux.data.clock import written
     from grux.data.own_rows import read_rows
     from grux.data.own_series import imputed
 
@@ -135,7 +137,7 @@ def _series(model: "Trained", path: Path, settings: Sequence[str]) -> tuple[list
     reading = dataclasses.replace(reading, time=reading.time or usual)
     found = read_rows({"input": path}, list(model.info.channels or ()), reading)
     values = imputed(found.rows, [len(found.rows)], reading.impute, model.info.means).values
-    return [written(time, found.like, reading.time_format) for time in found.rows.times], values
+    return found.stamps, values
 
 
 def _table(first: str, names: Sequence[str], scores: "np.ndarray", flags: "np.ndarray") -> str:

@@ -44,7 +44,13 @@ def trained(given: argparse.Namespace, task: str | None) -> "Trained":
     if len(found) != 1:
         raise UsageError(f"{given.run!r} names {len(found)} runs, and one is needed; `grux ls` lists them.")
     start_jax()
-    return load(Path(found[0].path), seed=given.seed, task=task, plugins=plugins)
+    try:
+        return load(Path(found[0].path), seed=given.seed, task=task, plugins=plugins)
+    except UsageError as error:
+        known = [row.get("seed") for row in (found[0].record or {}).get("seeds", [])]
+        if given.seed is None or given.seed in known or not hasattr(given, "draw"):
+            raise
+        raise UsageError(f"{error} For another draw from the same weights, --draw {given.seed}.") from None
 
 
 def within(kind: type, low: float, high: float = float("inf"), *, above: bool = False) -> Callable[[str], Any]:

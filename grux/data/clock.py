@@ -9,12 +9,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from grux.errors import DataError, UsageError
 
 EPOCH = "epoch"
+MIDNIGHT = time_of_day()
+OFFSET = re.compile(r"(Z|[+-]\d\d(:?\d\d)?)$")
+"""What ends a stamp with a time zone."""
 DAY = 86400
 FORMATS = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%Y-%m", "%Y")
 """What stamps are often written in; for suggestions alone, as 01/02/2020 is two days."""
@@ -81,19 +85,23 @@ def form_of(cell: str) -> str | None:
 
 
 def written(time: datetime, like: str, form: str | None) -> str:
-    """A time written as `like` is where that is one of the usual ways: date or time, - or /, blank or T; or in `form`.
+    """A time written as `like` is: as a date where both are one, with - or /, blank or T, Z or no zone; or in `form`.
 
     `form` as in `read_times`.
     """
     if form == EPOCH:
-        return f"{time.timestamp():.15g}"
+        return f"{time.timestamp():.16g}"
     if form:
         return time.strftime(form)
-    if len(like) <= len("2020-01-01"):
+    clock, zone = (like[10:], OFFSET.search(like[10:])) if len(like) > 10 else ("", None)
+    if zone is None:  # the local time of data.time_zone
+        time = time.replace(tzinfo=None)
+    if not clock and time.time() == MIDNIGHT:
         text = time.date().isoformat()
-    else:
-        brief = "minutes" if like.count(":") == 1 else "auto"
-        text = time.isoformat("T" if "T" in like else " ", timespec=brief)
+        return text.replace("-", "") if like.isdecimal() else text.replace("-", "/") if "/" in like else text
+    brief = "minutes" if OFFSET.sub("", clock).count(":") == 1 and not (time.second or time.microsecond) else "auto"
+    text = time.isoformat("T" if "T" in like else " ", timespec=brief)
+    text = text.removesuffix("+00:00") + "Z" if zone and zone[0] == "Z" and text.endswith("+00:00") else text
     return text.replace("-", "/", 2) if "/" in like else text
 
 

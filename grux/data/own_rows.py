@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grux.data.clock import Grid, grid_of
+from grux.data.clock import Grid, grid_of, written
 from grux.data.own import Empty, Separator, Table, read_own
 from grux.data.own_series import (
     Decimal,
@@ -53,8 +53,8 @@ class Found:
     notes: tuple[str, ...]
     skipped: tuple[str, ...]
     """Notes on lines that were left out."""
-    like: str
-    """A time as it stands in the file."""
+    stamps: list[str]
+    """The time of each row as its file has it; of a row that was filled in, as its file would."""
 
 
 def read_rows(
@@ -101,7 +101,16 @@ def read_rows(
             "stands in them by data.impute=previous, linear or mean."
         )
     skipped = tuple(note for table in tables for note in table.skip_notes())
-    return Found(rows, sizes, grid, tuple(notes), skipped, first.rows[0][1][first.column(time, "data.time")])
+    return Found(rows, sizes, grid, tuple(notes), skipped, _stamps(rows, tables, time, reading.time_format))
+
+
+def _stamps(rows: Rows, tables: Sequence[Table], time: str, form: str | None) -> list[str]:
+    cells = {(table.path, line): row[table.column(time, "data.time")] for table in tables for line, row in table.rows}
+    before = [None, *rows.places]  # a row that was filled in has the place of the row before it
+    return [
+        cells[place] if place != last else written(at, cells[place], form)
+        for at, place, last in zip(rows.times, rows.places, before, strict=False)
+    ]
 
 
 def _check_taken(table: Table, time: str, known: Sequence[str], label: str | None) -> None:

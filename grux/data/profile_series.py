@@ -10,11 +10,15 @@ from grux.data.clock import grid_of, instants, read_times
 from grux.data.findings import Findings, first_lines
 from grux.data.forecasting import chronological_parts
 from grux.data.own import Table
-from grux.data.own_series import Rows, ordered, read_numbers
+from grux.data.own_series import Rows, number, ordered, read_numbers
 from grux.data.sniff import Column, Sheet
 from grux.data.wording import several
 
-LABEL = re.compile(r"anomal|outlier|label|fault|attack|\bbad\b", re.IGNORECASE)
+LABEL = re.compile(
+    r"anomal|outlier|(?:^|[\W_])(?:is_?)?(?:label|fault|faulty|failure|attack|bad|broken|alarm)s?(?:$|[\W_])",
+    re.IGNORECASE,
+)
+"""Names of columns that mark anomalies."""
 WINDOW, HORIZON, BATCH = 96, 24, 32  # of configs/data/csv_series.yaml and configs/train.yaml
 MARKS = (-9999.0, -999.0, -99.0, 999.0, 9999.0, 99999.0)
 NAMED = 8  # columns that are named one by one in a command
@@ -23,8 +27,8 @@ NAMED = 8  # columns that are named one by one in a command
 def series_profile(sheet: Sheet, found: Findings) -> None:
     """Fills in what is to be said; the settings are those with which `csv_series` takes the file."""
     time, *others = sheet.of("time")
-    label = _label(sheet)
-    numbers = [column for column in sheet.of("number") if column is not label]
+    marks = _marks_of(sheet)
+    numbers = [column for column in sheet.of("number") if column not in marks]
     found.settings["data.time"] = time.name
     if time.form:
         found.settings["data.time_format"] = time.form
@@ -37,13 +41,15 @@ def series_profile(sheet: Sheet, found: Findings) -> None:
             f"Column {time.name!r} lacks {several(time.missing, 'time', 'times')}: repair or remove these rows."
         )
         found.trainable = False
-    if label is not None:
-        found.label = label.name
-        marked = sum(cell == "1" for cell in sheet.cells(label))
+    for column, marked in marks.items():
+        found.label = column.name
         found.facts.append(
-            f"Column {label.name!r} seems to mark anomalies, {several(marked, 'row', 'rows')} of {len(sheet.rows)}: "
+            f"Column {column.name!r} seems to mark anomalies, {several(marked, 'row', 'rows')} of {len(sheet.rows)}: "
             "it is nothing to forecast."
         )
+    for column in sheet.of("class"):
+        if LABEL.search(column.name) and {cell.lower() for cell in sheet.cells(column)} <= {"true", "false", ""}:
+            found.facts.append(f"Column {column.name!r} would mark anomalies if it had 1 for True and 0 for False.")
     for column in (*others, *sheet.of("class"), *sheet.of("text"), *sheet.of("nothing")):
         found.facts.append(f"Column {column.name!r} holds no numbers and would be left out.")
     odd = {line for column in (time, *numbers) for line, _ in column.odd}
@@ -181,10 +187,17 @@ def _constant(rows: Rows, numbers: list[Column], train: int, found: Findings) ->
         found.trainable = False
 
 
-def _label(sheet: Sheet) -> Column | None:
-    """The last column of 0 and 1 whose name says that it marks anomalies."""
-    named = [column for column in sheet.of("number") if LABEL.search(column.name)]
-    return next((column for column in reversed(named) if {*sheet.cells(column)} <= {"0", "1", ""}), None)
+def _marks_of(sheet: Sheet) -> dict[Column, int]:
+    """The columns whose names say that they mark anomalies, 1 in at most half of their rows, else 0 or nothing."""
+    found = {}
+    for column in sheet.of("number"):
+        if LABEL.search(column.name) and not column.odd:
+            values = np.array([number(cell, sheet.decimal) for cell in sheet.cells(column)])
+            if np.isin(values[~np.isnan(values)], (0, 1)).all() and 2 * (marked := int((values == 1).sum())) < len(
+                values
+            ):
+                found[column] = marked
+    return found
 
 
 def watching(train: int, label: str | None) -> dict[str, Any]:

@@ -15,8 +15,7 @@ def texts_profile(sheet: Sheet, found: Findings) -> None:
     """Fills in what is to be said; the settings are those with which `csv_text` takes the file."""
     texts = [column for column in sheet.of("text") if words_of(column, sheet.rows) >= WORDS] or sheet.of("text")
     text = max(texts, key=lambda column: words_of(column, sheet.rows))
-    label = label_of(sheet.columns, len(sheet.rows))
-    assert label is not None  # that is what makes it a table of texts
+    label = label_of(sheet.columns, len(sheet.rows)) or sheet.of("class")[-1]
     found.settings |= {"data.text": text.name, "data.label": label.name}
     cells = [(line, row[text.place], row[label.place]) for line, row in sheet.rows]
     if lost := [line for line, content, _ in cells if not content]:
@@ -27,10 +26,15 @@ def texts_profile(sheet: Sheet, found: Findings) -> None:
         found.odd.append(f"{count} no class ({first_lines(lost)}): give one, or remove the row.")
         found.trainable = False
     found.examples = [Example(content, name, sheet.path, line) for line, content, name in cells if content and name]
+    if _nothing(found, "a text and a class"):
+        return
     counts = Counter(row.value for row in found.examples)
     shown = ", ".join(f"{name} {counts[name]}" for name in class_names(list(counts)))
     found.facts.append(f"Classes ({label.name}): {shown}.")
     found.facts.append(f"Words of a text ({text.name}): {quantiles([len(row.key.split()) for row in found.examples])}.")
+    if len(counts) == 1:
+        found.odd.append(f"Every row is of class {next(iter(counts))!r}: a classifier needs two or more.")
+        found.trainable = False
     found.odd += balance(counts)
     repeats(found, "text")
     labels: dict[str, set[str]] = {}
@@ -48,6 +52,8 @@ def pairs_profile(sheet: Sheet, found: Findings) -> None:
         found.odd.append(f"{count} a source or a target ({first_lines(lost)}): data.empty=skip.")
         found.settings["data.empty"] = "skip"
     found.examples = [Example(row[0], row[1], sheet.path, line) for line, row in sheet.rows if row[0] and row[1]]
+    if _nothing(found, "a source and a target"):
+        return
     for what, texts in (
         ("source", [row.key for row in found.examples]),
         ("target", [row.value for row in found.examples]),
@@ -71,6 +77,14 @@ def plain_profile(sheet: Sheet, found: Findings) -> None:
     found.facts.append(f"Characters of a line: {quantiles([len(line) for _, line in full])}.")
     found.examples = [Example(line, "", sheet.path, number) for number, line in full if len(line.split()) >= WORDS]
     repeats(found, "line")
+
+
+def _nothing(found: Findings, what: str) -> bool:
+    """Whether there is no example; says so."""
+    if not found.examples:
+        found.odd.append(f"No row has {what}.")
+        found.trainable = False
+    return not found.examples
 
 
 def repeats(found: Findings, what: str) -> None:

@@ -31,6 +31,8 @@ WORDS = 3
 """Words of an average cell from which on a column of texts is one to learn from."""
 
 TURN = ("dialogue", "speaker", "text")
+TURN_NAME = re.compile(r"dialog|conversation|speaker|turn|utterance", re.IGNORECASE)
+"""What a header of dialogues has, which `tsv_turns` leaves out as one of a single turn."""
 TURNS = 1.5
 """Turns of an average dialogue at least."""
 
@@ -90,9 +92,11 @@ def sniff(path: Path) -> Sheet:
     ending = {"\r\n": "CRLF", "\n": "LF", "\r": "CR"}[ends.pop()] if len(ends) == 1 else "mixed" if ends else "LF"
     mark = separator_of(text.strip("\r\n").splitlines()[0])
     lines = _cut(text, mark)
-    while not any(lines[-1][1]):
+    while lines and not any(lines[-1][1]):
         lines.pop()
     rows = [(line, row) for line, row in lines if any(row)]
+    if not rows:
+        raise DataError(f"{path} has separators and nothing between them; there is nothing to look at.")
     (width, count), *_ = Counter(len(row) for _, row in rows).most_common(1)
     blank = tuple(line for line, row in lines if not any(row))
     base = {"path": path, "text": text, "encoding": encoding, "marked": marked, "ending": ending, "blank": blank}
@@ -101,7 +105,7 @@ def sniff(path: Path) -> Sheet:
     ragged = tuple((line, len(row)) for line, row in rows if len(row) != width)
     even = [(line, row) for line, row in rows if len(row) == width]
     decimal = _decimal([row for _, row in even])
-    turns = _are_turns(even, mark)
+    turns = mark == "\t" and _are_turns(even, decimal)
     headed = len(even) > 1 and not turns and _is_header(even, decimal, mark)
     unnamed = TURN if turns else [f"column {place}" for place in range(1, width + 1)]
     names = even[0][1] if headed else unnamed
@@ -159,15 +163,29 @@ def _are_pairs(columns: Sequence[Column], mark: str) -> bool:
     return mark == "\t" and [column.holds for column in columns[:2]] == ["text", "text"]
 
 
-def _are_turns(rows: Sequence[tuple[int, list[str]]], mark: str) -> bool:
-    """Three cells with tabs between them, of which the first stays while the second, one of few, goes to and fro."""
-    if mark != "\t" or len(rows[0][1]) != len(TURN):
-        return False
+def _are_turns(rows: Sequence[tuple[int, list[str]]], decimal: Decimal) -> bool:
+    """Three cells and no header of a table: a dialogue that stays, speakers who take turns and come again, a text."""
     said = [row for _, row in rows if all(row)]
+    if not said or len(said[0]) != len(TURN):
+        return False
+    dialogue, speaker, text = (_column(name, place, rows, decimal).holds for place, name in enumerate(TURN))
     steps = [(a, b) for a, b in pairwise(said) if a[0] == b[0]]
     answers = sum(a[1] != b[1] for a, b in steps)
-    dialogues, speakers = len(said) - len(steps), len({row[1] for row in said})
-    return answers >= MOST * len(steps) and len(said) >= TURNS * dialogues and 2 * speakers <= len(said)
+    heard = Counter(row[1] for row in said)
+    again = sum(heard[row[1]] > 1 for row in said)
+    return (
+        (dialogue != "time" and speaker != "time" and text == "text")
+        and (answers >= MOST * len(steps) and len(said) >= TURNS * (len(said) - len(steps)))
+        and 2 * again >= len(said)
+        and not _is_headed(said)
+    )
+
+
+def _is_headed(said: Sequence[list[str]]) -> bool:
+    """Whether the first row names columns that are not those of dialogues: none of its cells is said again."""
+    first, rest = said[0], said[1:]
+    alone = not any(row[0] == first[0] or row[1] == first[1] for row in rest)
+    return alone and not TURN_NAME.search(" ".join(first))
 
 
 def _column(name: str, place: int, rows: Sequence[tuple[int, list[str]]], decimal: Decimal) -> Column:

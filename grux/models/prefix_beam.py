@@ -42,7 +42,7 @@ def prefix_beam_search(log_probabilities: np.ndarray, *, beam: int, blank: int =
         # Of equally likely prefixes the lesser one by its classes: the same answer on every machine.
         ranked = sorted(after.items(), key=lambda each: (-_add(*each[1]), each[0]))
         found = {prefix: (both[0], both[1]) for prefix, both in ranked[:beam]}
-    return [(prefix, _add(*both)) for prefix, both in found.items()]
+    return [(prefix, _add(*both)) for prefix, both in found.items() if _add(*both) > NOTHING]
 
 
 def _add(one: float, other: float) -> float:

@@ -11,23 +11,13 @@ from grux.config.check import check_nodes, check_pair
 from grux.config.compose import compose
 from grux.launch.jobs import Job, prepare, read_command_line
 from grux.results.question import question_of
+from grux.results.units import Unit, decimals_for
 from grux.results.view import experiment_view
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "experiments"
 NAMES = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
 GRIDS = [name for name in NAMES if compose([f"experiment={name}"]).multirun]
-PRINTED = {
-    "accuracy": (100, 1),
-    "bleu": (1, 1),
-    "mse": (1, 3),
-    "nll": (1, 2),
-    "bits_per_character": (1, 2),
-    "wer": (100, 1),
-    "exact_match": (100, 1),
-    "auroc": (1, 3),
-}
-"""Metric -> factor and digits of the tables in a README."""
 
 
 def jobs_of(name: str) -> list[Job]:
@@ -42,6 +32,20 @@ def test_every_job_is_whole_and_its_own(name: str):
         check_nodes(job.config)
         check_pair(job.config)
         check_together(job.config)
+
+
+def lines_of(rows: list[dict[str, str]]) -> list[tuple[Unit, list[float]]]:
+    """The unit and the means of each line of a table that is printed with one number of digits."""
+    metrics = {row["column"]: row["metric"] for row in rows}
+    # A table that has its archs side by side has a line for each data set.
+    key = "column" if all(metrics[row["column"]] == row["metric"] for row in rows) else "row"
+    found = []
+    for line in dict.fromkeys(row[key] for row in rows):
+        own = [row for row in rows if row[key] == line]
+        (metric,) = {row["metric"] for row in own}
+        means, widths = ([float(row[name] or 0) for row in own] for name in ("mean", "half_width"))
+        found.append((Unit(metric, "test", None, decimals_for(metric, means, widths)), means))
+    return found
 
 
 @pytest.mark.parametrize("name", GRIDS)
@@ -59,7 +63,6 @@ def test_a_grid_has_its_question_and_its_results(name: str):
         lost = "diverged" in row["notes"]
         assert row["state"] in ("done", "partial") and len(scores) == int(row["n"]) >= (1 if lost else 3)
         assert math.isclose(sum(scores) / len(scores), float(row["mean"]), rel_tol=1e-9)
-        scale, digits = PRINTED[row["metric"]]
-        # A table has one digit more, or less, where its scores are small, or large.
-        printed = [f" {float(row['mean']) * scale:.{digits + more}f} " for more in (-1, 0, 1)]
-        assert any(number in readme.replace("*", " ") for number in printed)
+    for unit, means in lines_of(trained):
+        for mean in means:
+            assert f" {unit.number(mean)} " in readme.replace("*", " ")
