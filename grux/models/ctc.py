@@ -18,7 +18,7 @@ from grux.batch import SPECIAL_TOKENS, Batch, Info
 from grux.errors import UsageError
 from grux.layers.linear import Linear
 from grux.layers.stack import Stack
-from grux.models.next_step import NextStep
+from grux.models.stepwise import Stepwise
 from grux.rates import AnyRate
 from grux.shapes import Array, Bool, Float, Int
 
@@ -27,7 +27,7 @@ SHIFT = len(SPECIAL_TOKENS) - 1
 """From class to token."""
 
 
-class CTC(NextStep):
+class CTC(Stepwise):
     """Float features [B, T, D] in, float32 logits [B, T, 1 + characters] out.
 
     Only layers of one direction may take a sound in pieces (`run`).
@@ -52,7 +52,6 @@ class CTC(NextStep):
                 f"model=ctc needs float features and texts to write, and data={info.name} ({info.task}) does not give "
                 "them; choose data for transcription."
             )
-        self.embedding = None
         self.layers = Stack(
             layer=layer,
             in_features=info.features,
@@ -65,7 +64,6 @@ class CTC(NextStep):
         )
         classes = info.target_vocabulary - SHIFT
         self.head = Linear(in_features=self.layers.out_features, features=classes, rngs=rngs)
-        self.bias = None
         self.bidirectional = bidirectional
         self.dropout = dropout
         self.dtype = jnp.dtype(dtype)

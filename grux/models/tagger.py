@@ -16,11 +16,11 @@ from grux.errors import UsageError
 from grux.layers.embedding import Embedding
 from grux.layers.linear import Linear
 from grux.layers.stack import Stack
-from grux.models.next_step import NextStep
+from grux.models.stepwise import Stepwise
 from grux.rates import AnyRate
 
 
-class Tagger(NextStep):
+class Tagger(Stepwise):
     """Token ids [B, T] or float features [B, T, D] in, float32 [B, T, C] out: one for each class or number."""
 
     def __init__(
@@ -56,6 +56,5 @@ class Tagger(NextStep):
             rngs=rngs,
         )
         self.head = Linear(in_features=features, features=len(outputs), rngs=rngs)
-        self.bias = None
         self.dropout = dropout
         self.dtype = jnp.dtype(dtype)
