@@ -146,7 +146,9 @@ def test_heart_beats(mirror, tmp_path, capsys):
     code, rows, err = answer(capsys, str(folder), "--input", str(tmp_path / "beats.tsv"))
     assert code == 0 and len(rows) == 4500 and "of 4500 sequences flagged" in err and "no score" not in err
     labels = np.array([line.split("\t")[0] != "1" for line in lines])
-    (seed,) = record_of(folder)["seeds"]
+    record = record_of(folder)
+    assert record["baselines"]["mean_sequence"]["test"]["auroc"] == pytest.approx(0.978, abs=2e-3)
+    (seed,) = record["seeds"]
     wanted = detection.auroc(np.array([float(row["score"]) for row in rows]), labels)
     assert seed["scores"]["test"]["auroc"] == pytest.approx(wanted, abs=1e-4)
     assert seed["decision"]["rule"] == "best F1 on validation"

@@ -8,7 +8,7 @@ from typing import Any
 from grux.config.repeat import in_words
 from grux.data.catalogue import catalogue
 from grux.data.own import own_path
-from grux.data.profile import Profile, between, command, contents, profile
+from grux.data.profile import ANOMALY, Profile, between, command, contents, profile
 from grux.errors import UsageError
 from grux.results.terminal import Page, ruled_table
 
@@ -74,13 +74,19 @@ def _columns(each: Profile, styled: bool) -> Any:
     return table
 
 
+def _add_words(made: Page, head: str, settings: dict[str, Any]) -> None:
+    # Double quotes for what Hydra reads leave single ones for the shell.
+    words = [f"{key}={in_words(value, DOUBLE)}" for key, value in settings.items()]
+    made.write(head)
+    made.line("  " + " ".join(["grux train", *map(shlex.quote, words)]))
+
+
 def _add_command(made: Page, profiles: Sequence[Profile]) -> None:
     settings = command(profiles)
     if settings is not None and settings["data"] in catalogue():
-        # Double quotes for what Hydra reads leave single ones for the shell.
-        words = [f"{key}={in_words(value, DOUBLE)}" for key, value in settings.items()]
-        made.write("Train on it:")
-        made.line("  " + " ".join(["grux train", *map(shlex.quote, words)]))
+        _add_words(made, "Train on it:", settings)
+        if watched := command(profiles, ANOMALY):
+            _add_words(made, "Or find what is unusual in it:", watched)
     elif len(profiles) == 2:
         made.write("For a line that trains, give one file, or those of train, validation and test.")
     else:

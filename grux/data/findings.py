@@ -26,6 +26,8 @@ class Findings:
     """Input and class or target of each row (texts and pairs), to be compared with those of other files."""
     rows: int = 0
     """Rows of a series once gaps are filled."""
+    label: str | None = None
+    """The column of a series that marks its anomalies."""
     trainable: bool = True
 
 

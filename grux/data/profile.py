@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from grux.data.findings import Findings, of_the_file
+from grux.data.forecasting import chronological_parts
 from grux.data.own_series import number
 from grux.data.own_texts import shared
-from grux.data.profile_series import fitting, series_profile
+from grux.data.profile_series import fitting, series_profile, watching
 from grux.data.profile_texts import pairs_profile, plain_profile, texts_profile
+from grux.data.profile_turns import turns_profile
 from grux.data.sniff import Column, Sheet, sniff
 from grux.data.wording import several
 
@@ -18,11 +20,19 @@ SORTS = {
     "csv_series": "a series in the order of time",
     "csv_text": "texts with a class each",
     "tsv_pairs": "pairs of source and target",
+    "tsv_turns": "dialogues, turn by turn",
     "text": "plain text",
     "table": "a table",
 }
-TELL = {"csv_series": series_profile, "csv_text": texts_profile, "tsv_pairs": pairs_profile, "text": plain_profile}
+TELL = {
+    "csv_series": series_profile,
+    "csv_text": texts_profile,
+    "tsv_pairs": pairs_profile,
+    "tsv_turns": turns_profile,
+    "text": plain_profile,
+}
 SHOWN = 4  # classes that are named in a line of the table of columns
+ANOMALY = "csv_anomaly"
 PARTS = ("data.path", "data.validation", "data.test")
 
 
@@ -58,8 +68,8 @@ def profile(path: Path) -> Profile:
         TELL[sheet.kind](sheet, found)
     else:
         found.odd.append(
-            "There is no column of times beside numbers, none of classes beside texts, and no texts on both sides of a "
-            "tab, or line 1 is no header: nothing here is known to train on."
+            "There is no column of times beside numbers, none of classes beside texts, no texts on both sides of a tab "
+            "and no dialogues, or line 1 is no header: nothing here is known to train on."
         )
         found.trainable = False
     return Profile(sheet, found)
@@ -109,7 +119,8 @@ def _leaks(one: Profile, other: Profile) -> list[str]:
         there = {tuple(cells): line for line, cells in reversed(one.sheet.rows)}
         lines = [(there[tuple(cells)], line) for line, cells in other.sheet.rows if tuple(cells) in there]
     else:
-        what, count = "inputs", len(other.findings.examples)
+        what = "dialogues" if other.sheet.kind == "tsv_turns" else "inputs"
+        count = len(other.findings.examples)
         lines = [(a.line, b.line) for a, b in shared(one.findings.examples, other.findings.examples)]
     if not lines:
         return []
@@ -120,21 +131,29 @@ def _leaks(one: Profile, other: Profile) -> list[str]:
     ]
 
 
-def command(profiles: Sequence[Profile]) -> dict[str, Any] | None:
-    """The settings with which `grux train` takes one file, or those of train, validation and test; None: none do."""
+def command(profiles: Sequence[Profile], data: str | None = None) -> dict[str, Any] | None:
+    """The settings with which `grux train` takes one file, or those of train, validation and test; None: none do.
+
+    `data`: another data set than that of the kind, for series `csv_anomaly`.
+    """
     alike = len({(profile.sheet.kind, profile.sheet.encoding) for profile in profiles}) == 1
     if len(profiles) not in (1, len(PARTS)) or not alike or not all(p.findings.trainable for p in profiles):
         return None
     kind = profiles[0].sheet.kind
-    settings: dict[str, Any] = {"data": kind}
+    if data == ANOMALY and kind != "csv_series":
+        return None
+    settings: dict[str, Any] = {"data": data or kind}
     settings |= {key: str(profile.sheet.path) for key, profile in zip(PARTS, profiles, strict=False)}
     for profile in reversed(profiles):  # the first file decides where two differ
         settings |= profile.findings.settings
-    if len(profiles) == 1:
-        return settings
     if kind == "csv_series":
-        train, *others = (profile.findings.rows for profile in profiles)
+        rows = [profile.findings.rows for profile in profiles]
+        train, *others = rows if len(rows) > 1 else chronological_parts(rows[0])
+        if data == ANOMALY:
+            return settings | watching(train, profiles[0].findings.label)
         fits = fitting(train, min(others))
         return settings | fits if fits else None
+    if len(profiles) == 1:
+        return settings
     first, *later = (profile.findings.examples for profile in profiles)
     return settings | ({"data.leaks": "drop"} if any(shared(first, examples) for examples in later) else {})

@@ -1,6 +1,8 @@
 """The profile of a series: its times, its steps, what is missing, what never changes, and a window that fits."""
 
+import re
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from grux.data.own_series import Rows, ordered, read_numbers
 from grux.data.sniff import Column, Sheet
 from grux.data.wording import several
 
+LABEL = re.compile(r"anomal|outlier|label|fault|attack|\bbad\b", re.IGNORECASE)
 WINDOW, HORIZON, BATCH = 96, 24, 32  # of configs/data/csv_series.yaml and configs/train.yaml
 MARKS = (-9999.0, -999.0, -99.0, 999.0, 9999.0, 99999.0)
 NAMED = 8  # columns that are named one by one in a command
@@ -20,7 +23,8 @@ NAMED = 8  # columns that are named one by one in a command
 def series_profile(sheet: Sheet, found: Findings) -> None:
     """Fills in what is to be said; the settings are those with which `csv_series` takes the file."""
     time, *others = sheet.of("time")
-    numbers = sheet.of("number")
+    label = _label(sheet)
+    numbers = [column for column in sheet.of("number") if column is not label]
     found.settings["data.time"] = time.name
     if time.form:
         found.settings["data.time_format"] = time.form
@@ -33,6 +37,13 @@ def series_profile(sheet: Sheet, found: Findings) -> None:
             f"Column {time.name!r} lacks {several(time.missing, 'time', 'times')}: repair or remove these rows."
         )
         found.trainable = False
+    if label is not None:
+        found.label = label.name
+        marked = sum(cell == "1" for cell in sheet.cells(label))
+        found.facts.append(
+            f"Column {label.name!r} seems to mark anomalies, {several(marked, 'row', 'rows')} of {len(sheet.rows)}: "
+            "it is nothing to forecast."
+        )
     for column in (*others, *sheet.of("class"), *sheet.of("text"), *sheet.of("nothing")):
         found.facts.append(f"Column {column.name!r} holds no numbers and would be left out.")
     odd = {line for column in (time, *numbers) for line, _ in column.odd}
@@ -47,9 +58,7 @@ def series_profile(sheet: Sheet, found: Findings) -> None:
     _marks(series, found)
     _missing(series, found.rows > len(series), found)
     _constant(series, numbers, min(train, len(series)), found)
-    fits = fitting(train, min(others))
-    found.settings |= fits
-    if not fits:
+    if not fitting(train, min(others)):
         found.odd.append(f"{found.rows} rows are too few for a window and a horizon in each of three parts.")
         found.trainable = False
 
@@ -165,11 +174,28 @@ def _constant(rows: Rows, numbers: list[Column], train: int, found: Findings) ->
     targets = [column.name for column in numbers if column.name not in still]
     for name in still:
         found.odd.append(f"Column {name!r} never changes in the training rows: leave it out of data.target.")
-    if still or len(targets) <= NAMED:
+    if still or found.label or len(targets) <= NAMED:
         found.settings["data.target"] = targets
     if not targets:
         found.odd.append("There is no column of numbers that changes, so there is nothing to forecast.")
         found.trainable = False
+
+
+def _label(sheet: Sheet) -> Column | None:
+    """The last column of 0 and 1 whose name says that it marks anomalies."""
+    named = [column for column in sheet.of("number") if LABEL.search(column.name)]
+    return next((column for column in reversed(named) if {*sheet.cells(column)} <= {"0", "1", ""}), None)
+
+
+def watching(train: int, label: str | None) -> dict[str, Any]:
+    """The label, a window and a stride of `csv_anomaly` for so many training rows, those of the yaml where they fit."""
+    window = min(WINDOW, (train + 1) // 2)
+    windows = train - window + 1
+    return {
+        **({"data.label": label} if label else {}),
+        **{"data.window": window, "data.stride": (window + 1) // 2},
+        **({"batch_size": windows} if windows < BATCH else {}),
+    }
 
 
 def fitting(train: int, shortest: int) -> dict[str, int]:

@@ -32,7 +32,7 @@ def texts_profile(sheet: Sheet, found: Findings) -> None:
     found.facts.append(f"Classes ({label.name}): {shown}.")
     found.facts.append(f"Words of a text ({text.name}): {quantiles([len(row.key.split()) for row in found.examples])}.")
     found.odd += balance(counts)
-    _repeats(found, "text")
+    repeats(found, "text")
     labels: dict[str, set[str]] = {}
     for row in found.examples:
         labels.setdefault(plain(row.key), set()).add(row.value)
@@ -56,7 +56,7 @@ def pairs_profile(sheet: Sheet, found: Findings) -> None:
     same = [row.line for row in found.examples if plain(row.key) == plain(row.value)]
     if same:
         found.odd.append(f"{several(len(same), 'target is', 'targets are')} equal to the source ({first_lines(same)}).")
-    _repeats(found, "source")
+    repeats(found, "source")
 
 
 def plain_profile(sheet: Sheet, found: Findings) -> None:
@@ -70,10 +70,10 @@ def plain_profile(sheet: Sheet, found: Findings) -> None:
     )
     found.facts.append(f"Characters of a line: {quantiles([len(line) for _, line in full])}.")
     found.examples = [Example(line, "", sheet.path, number) for number, line in full if len(line.split()) >= WORDS]
-    _repeats(found, "line")
+    repeats(found, "line")
 
 
-def _repeats(found: Findings, what: str) -> None:
+def repeats(found: Findings, what: str) -> None:
     keys: Sequence[str] = [plain(row.key) for row in found.examples]
     if count := len(keys) - len(set(keys)):
         stand = "" if what == "line" else "; they would stand in one split"

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,7 @@ from grux.data.own import MISSING, SEPARATORS, separator_of
 from grux.data.own_series import Decimal, number
 from grux.errors import DataError
 
-Kind = Literal["csv_series", "csv_text", "tsv_pairs", "text", "table"]
+Kind = Literal["csv_series", "csv_text", "tsv_pairs", "tsv_turns", "text", "table"]
 Holds = Literal["time", "number", "class", "text", "nothing"]
 TIME_NAME = re.compile(r"time|date|stamp|year|month|\bday\b|\bds\b", re.IGNORECASE)
 MOST = 0.8
@@ -28,6 +29,10 @@ MOST = 0.8
 MAX_CLASSES = 50
 WORDS = 3
 """Words of an average cell from which on a column of texts is one to learn from."""
+
+TURN = ("dialogue", "speaker", "text")
+TURNS = 1.5
+"""Turns of an average dialogue at least."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +101,14 @@ def sniff(path: Path) -> Sheet:
     ragged = tuple((line, len(row)) for line, row in rows if len(row) != width)
     even = [(line, row) for line, row in rows if len(row) == width]
     decimal = _decimal([row for _, row in even])
-    headed = len(even) > 1 and _is_header(even, decimal, mark)
-    names = even[0][1] if headed else [f"column {place}" for place in range(1, width + 1)]
+    turns = _are_turns(even, mark)
+    headed = len(even) > 1 and not turns and _is_header(even, decimal, mark)
+    unnamed = TURN if turns else [f"column {place}" for place in range(1, width + 1)]
+    names = even[0][1] if headed else unnamed
     below = even[1:] if headed else even
     columns = tuple(_column(name, place, below, decimal) for place, name in enumerate(names))
-    kind = _kind(columns, below, mark) if headed else "tsv_pairs" if _are_pairs(columns, mark) else "table"
+    bare = "tsv_turns" if turns else "tsv_pairs" if _are_pairs(columns, mark) else "table"
+    kind = _kind(columns, below) if headed else bare
     name = next(name for name, sign in SEPARATORS.items() if sign == mark)
     return Sheet(**base, kind=kind, separator=name, decimal=decimal, columns=columns, rows=tuple(below), ragged=ragged)
 
@@ -151,6 +159,17 @@ def _are_pairs(columns: Sequence[Column], mark: str) -> bool:
     return mark == "\t" and [column.holds for column in columns[:2]] == ["text", "text"]
 
 
+def _are_turns(rows: Sequence[tuple[int, list[str]]], mark: str) -> bool:
+    """Three cells with tabs between them, of which the first stays while the second, one of few, goes to and fro."""
+    if mark != "\t" or len(rows[0][1]) != len(TURN):
+        return False
+    said = [row for _, row in rows if all(row)]
+    steps = [(a, b) for a, b in pairwise(said) if a[0] == b[0]]
+    answers = sum(a[1] != b[1] for a, b in steps)
+    dialogues, speakers = len(said) - len(steps), len({row[1] for row in said})
+    return answers >= MOST * len(steps) and len(said) >= TURNS * dialogues and 2 * speakers <= len(said)
+
+
 def _column(name: str, place: int, rows: Sequence[tuple[int, list[str]]], decimal: Decimal) -> Column:
     there = [(line, row[place]) for line, row in rows if row[place].lower() not in MISSING]
     distinct = len({cell for _, cell in there})
@@ -173,7 +192,7 @@ def _others(there: Sequence[tuple[int, str]], fits) -> tuple[tuple[int, str], ..
     return tuple((line, cell) for line, cell in there if not fits(cell))
 
 
-def _kind(columns: Sequence[Column], rows: Sequence[tuple[int, list[str]]], mark: str) -> Kind:
+def _kind(columns: Sequence[Column], rows: Sequence[tuple[int, list[str]]]) -> Kind:
     texts = [column for column in columns if column.holds == "text" and words_of(column, rows) >= WORDS]
     if texts and label_of(columns, len(rows)) is not None:
         return "csv_text"

@@ -17,6 +17,7 @@ from grux.data.base import Dataset
 from grux.data.card import Card
 from grux.data.own import KEPT_OUT, Empty, near, own_hashes, own_paths, read_own_lines
 from grux.data.own_texts import Example, Leaks, divided
+from grux.data.sniff import TURN
 from grux.data.texts import Pair, translation_dataset
 from grux.data.tokenise import Kind
 from grux.data.turns import SEPARATOR, joined, pairs_of
@@ -30,7 +31,6 @@ CARD = Card(
     sizes={},
     licence="your own",
 )
-CELLS = ("dialogue", "speaker", "text")
 Turn = tuple[int, str, str, str]
 """Line, dialogue, speaker, text."""
 
@@ -86,12 +86,12 @@ def read_turns(path: Path, *, encoding: str, empty: Empty) -> tuple[list[Turn], 
     for line, text in read_own_lines(path, encoding):
         where = f"{path}, line {line}"
         cells = [" ".join(cell.split()) for cell in text.split("\t")]
-        if any(cells) and len(cells) != len(CELLS):
+        if any(cells) and len(cells) != len(TURN):
             count = several(len(cells), "cell", "cells")
             raise DataError(f"{where}: {count} where dialogue, speaker and text are needed, with a tab between them.")
         if not all(cells):
             if empty == "refuse":
-                lacks = f"{CELLS[cells.index('')]} is" if any(cells) else "line is"
+                lacks = f"{TURN[cells.index('')]} is" if any(cells) else "line is"
                 raise DataError(f"{where}: the {lacks} empty; {KEPT_OUT}.")
             lost += 1
             continue

@@ -75,16 +75,32 @@ class AutoregressiveForecaster(nnx.Module):
         carry = self.layers.initial_carry(len(x))
         if past.shape[1]:
             _, carry = self.layers(past, mask=mask[:, :-1], carry=carry, key=reading)
+        return frame.leave(self._write(carry, series[:, -1], frame.future(batch), writing), scale)
+
+    def step(self, inputs: Float[Array, "B D"], carry: tuple) -> tuple[Array, tuple]:
+        """(forecast, carry) after one more row, in evaluation: what is forecast from all rows so far, however many."""
+        x, mask, scale = self.frame.row(inputs)
+        forecast = self._write(carry, x[:, 0], None, None)
+        _, carry = self.layers(x, mask=mask, carry=carry)
+        return self.frame.leave(forecast, scale), carry
+
+    def initial_carry(self, batch_size: int) -> tuple:
+        """What the layers know before the first row. Raises UsageError for a model that needs more than the past."""
+        return self.frame.initial_carry(self.layers, batch_size)
+
+    def _write(
+        self, carry: tuple, last: Float[Array, "N K"], future: Float[Array, "N S C"] | None, key: Key | None
+    ) -> Float[Array, "N S O"]:
+        """The forecast after the row `last`, from what the layers knew before it."""
 
         def step(carry, x, key):
             inside, above = split(key, 2)
             y, carry = self.layers(x[:, None], carry=carry, key=inside)
             return carry, self.head(drop(y[:, 0], self.dropout, above), dtype=jnp.float32)
 
-        steps = frame.lead - 1 + frame.horizon
-        last = series[:, -1]
-        forecast = rollout(step, frame.point, carry, last, frame.future(batch), steps=steps, key=writing)
-        return frame.leave(forecast[:, frame.lead - 1 :], scale)
+        lead = self.frame.lead - 1
+        steps = lead + self.frame.horizon
+        return rollout(step, self.frame.point, carry, last, future, steps=steps, key=key)[:, lead:]
 
     def recurrence(self, batch: Batch) -> tuple[Stack, Float[Array, "N T K"], Bool[Array, "N T"]]:
         """The recurrent layers, what they could read of a batch, and its mask; N is B, or B * D."""

@@ -16,20 +16,22 @@ from flax import nnx
 from grux.arguments import PositiveInt
 from grux.batch import SPECIAL_TOKENS, Batch, Info
 from grux.errors import UsageError
-from grux.layers.dropout import dropout as drop
 from grux.layers.linear import Linear
 from grux.layers.stack import Stack
-from grux.models.randomness import split
+from grux.models.next_step import NextStep
 from grux.rates import AnyRate
-from grux.shapes import Array, Bool, Float, Int, Key
+from grux.shapes import Array, Bool, Float, Int
 
 BLANK = 0
 SHIFT = len(SPECIAL_TOKENS) - 1
 """From class to token."""
 
 
-class CTC(nnx.Module):
-    """Float features [B, T, D] in, float32 logits [B, T, 1 + characters] out."""
+class CTC(NextStep):
+    """Float features [B, T, D] in, float32 logits [B, T, 1 + characters] out.
+
+    Only layers of one direction may take a sound in pieces (`run`).
+    """
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class CTC(nnx.Module):
                 f"model=ctc needs float features and texts to write, and data={info.name} ({info.task}) does not give "
                 "them; choose data for transcription."
             )
+        self.embedding = None
         self.layers = Stack(
             layer=layer,
             in_features=info.features,
@@ -62,31 +65,10 @@ class CTC(nnx.Module):
         )
         classes = info.target_vocabulary - SHIFT
         self.head = Linear(in_features=self.layers.out_features, features=classes, rngs=rngs)
+        self.bias = None
         self.bidirectional = bidirectional
         self.dropout = dropout
         self.dtype = jnp.dtype(dtype)
-
-    def __call__(self, batch: Batch, *, key: Key | None = None) -> Float[Array, "B T C"]:
-        return self.run(batch.inputs, batch.mask, self.initial_carry(batch.inputs.shape[0]), key)[0]
-
-    def run(
-        self, inputs: Float[Array, "B T D"], mask: Bool[Array, "B T"] | None, carry: tuple, key: Key | None
-    ) -> tuple[Float[Array, "B T C"], tuple]:
-        """(logits, carry) of some steps after those that gave `carry`; it stands still where `mask` is false.
-
-        Only layers of one direction may take a sound in pieces.
-        """
-        inside, above = split(key, 2)
-        y, carry = self.layers(jnp.asarray(inputs, dtype=self.dtype), mask=mask, carry=carry, key=inside)
-        return self.head(drop(y, self.dropout, above), dtype=jnp.float32), carry
-
-    def initial_carry(self, batch_size: int) -> tuple:
-        """What the layers know before the first step."""
-        return self.layers.initial_carry(batch_size)
-
-    def recurrence(self, batch: Batch) -> tuple[Stack, Float[Array, "B T D"], Bool[Array, "B T"]]:
-        """The recurrent layers, what they read of a batch, and its mask."""
-        return self.layers, jnp.asarray(batch.inputs, dtype=self.dtype), batch.mask
 
     def decode(self, batch: Batch, max_length: int) -> Int[Array, "B S"]:
         """The greedy text, int32 [B, max_length]: tokens, then PAD. The targets of `batch` are not read."""

@@ -87,17 +87,39 @@ class EncoderDecoderForecaster(nnx.Module):
         x, mask, scale = frame.enter(batch)
         y, final = self.encoder(x, mask=mask, key=reading)
         summary = last_state(y, mask, bidirectional=self.bidirectional).astype(frame.dtype)
-        carry = self.bridge(final, self.decoder.initial_carry(len(x)))
+        last = last_state(x[..., : frame.width], mask, bidirectional=False)
+        return frame.leave(self._write(final, summary, last, frame.future(batch), writing), scale)
+
+    def step(self, inputs: Float[Array, "B D"], carry: tuple) -> tuple[Array, tuple]:
+        """(forecast, carry) after one more row, in evaluation: what is forecast from all rows so far, however many."""
+        x, mask, scale = self.frame.row(inputs)
+        y, carry = self.encoder(x, mask=mask, carry=carry)
+        forecast = self._write(carry, y[:, 0].astype(self.frame.dtype), x[:, 0], None, None)
+        return self.frame.leave(forecast, scale), carry
+
+    def initial_carry(self, batch_size: int) -> tuple:
+        """What the encoder knows before the first row. Raises UsageError for a model that needs more than the past."""
+        return self.frame.initial_carry(self.encoder, batch_size)
+
+    def _write(
+        self,
+        final: tuple,
+        summary: Float[Array, "N H"],
+        last: Float[Array, "N K"],
+        future: Float[Array, "N S C"] | None,
+        key: Key | None,
+    ) -> Float[Array, "N S O"]:
+        """The forecast after the row `last`, from the encoder's carry and its output there."""
 
         def step(carry, x, key):
             inside, above = split(key, 2)
             y, carry = self.decoder(jnp.concatenate([x, summary], axis=-1)[:, None], carry=carry, key=inside)
             return carry, self.head(drop(y[:, 0], self.dropout, above), dtype=jnp.float32)
 
-        steps = frame.lead - 1 + frame.horizon
-        last = last_state(x[..., : frame.width], mask, bidirectional=False)
-        forecast = rollout(step, frame.point, carry, last, frame.future(batch), steps=steps, key=writing)
-        return frame.leave(forecast[:, frame.lead - 1 :], scale)
+        carry = self.bridge(final, self.decoder.initial_carry(len(last)))
+        lead = self.frame.lead - 1
+        steps = lead + self.frame.horizon
+        return rollout(step, self.frame.point, carry, last, future, steps=steps, key=key)[:, lead:]
 
     def recurrence(self, batch: Batch) -> tuple[Stack, Float[Array, "N T K"], Bool[Array, "N T"]]:
         """The encoder's recurrent layers, what they read of a batch, and its mask; N is B, or B * D."""

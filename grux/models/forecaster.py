@@ -14,7 +14,6 @@ from flax import nnx
 
 from grux.arguments import PositiveInt
 from grux.batch import Batch, Info
-from grux.errors import UsageError
 from grux.layers.dropout import dropout as drop
 from grux.layers.linear import Linear
 from grux.layers.stack import Stack
@@ -81,19 +80,13 @@ class Forecaster(nnx.Module):
 
     def step(self, inputs: Float[Array, "B D"], carry: tuple) -> tuple[Array, tuple]:
         """(forecast, carry) after one more row, in evaluation: what is forecast from all rows so far, however many."""
-        mask = jnp.ones((inputs.shape[0], 1), bool)
-        x, mask, scale = self.frame.enter(Batch(inputs[:, None], mask, None, None))
+        x, mask, scale = self.frame.row(inputs)
         y, carry = self.layers(x, mask=mask, carry=carry)
         return self.frame.leave(self._read(y[:, 0]), scale), carry
 
     def initial_carry(self, batch_size: int) -> tuple:
         """What the layers know before the first row. Raises UsageError for a model that needs more than the past."""
-        if self.ahead is not None or self.frame.normalise != "none":
-            raise UsageError(
-                "A forecaster that normalises whole windows or knows something ahead has no single step; train "
-                "one with model.normalise=none and without covariates."
-            )
-        return self.layers.initial_carry(batch_size * self.frame.channels // self.frame.width)
+        return self.frame.initial_carry(self.layers, batch_size)
 
     def _read(self, state: Float[Array, "N H"]) -> Float[Array, "N S O"]:
         forecast = self.head(state, dtype=jnp.float32)

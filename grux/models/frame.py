@@ -20,6 +20,7 @@ from flax import nnx
 
 from grux.batch import Batch, Info
 from grux.errors import UsageError
+from grux.layers.stack import Stack
 from grux.models.pooling import last_state
 from grux.shapes import Array, Bool, Float
 
@@ -93,6 +94,19 @@ class Frame(nnx.Module):
             known = self._for_each_channel(known)
             mask = self._for_each_channel(mask)
         return jnp.concatenate([x, known], axis=-1).astype(self.dtype), mask, scale
+
+    def row(self, inputs: Float[Array, "B D"]) -> tuple[Float[Array, "N 1 K"], Bool[Array, "N 1"], Scale]:
+        """One row of each series as `enter` gives it, for a model that goes step by step."""
+        return self.enter(Batch(inputs[:, None], jnp.ones((inputs.shape[0], 1), bool), None, None))
+
+    def initial_carry(self, layers: Stack, batch_size: int) -> tuple:
+        """What layers know before the first row. Raises UsageError where more is needed than the past, row by row."""
+        if self.covariates or self.normalise != "none":
+            raise UsageError(
+                "A forecaster that normalises whole windows or knows something ahead has no single step; train "
+                "one with model.normalise=none and without covariates."
+            )
+        return layers.initial_carry(batch_size * self.channels // self.width)
 
     def point(self, outputs: Float[Array, "N O"]) -> Float[Array, "N K"]:
         """One number for each channel of a step, as a model reads it: what was given, or the median of quantiles."""

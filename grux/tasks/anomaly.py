@@ -18,6 +18,7 @@ nab                              of a series, see `grux.tasks.nab`
 mse                              over normal steps, standardised scale
 """
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -50,6 +51,7 @@ class Anomaly(Task):
         """`quantile` of the normal validation scores: the threshold where validation knows no anomaly."""
         super().__init__(info=info, selection=selection)
         self.quantile = quantile
+        self.mean_sequence: np.ndarray | None = None
         if info.classes is None:  # nobody has said what is an anomaly
             self.primary, self.higher_is_better = "mse", False
 
@@ -60,9 +62,25 @@ class Anomaly(Task):
     def metrics(self, outputs: jax.Array, batch: Batch) -> Sums:
         return {"mse": self.loss(outputs, batch)}
 
+    def fit(self, batches: Iterable[Batch]) -> None:
+        """The mean normal sequence, for a set of them."""
+        if self.info.stride is not None:
+            return
+        total = count = 0.0
+        for batch in batches:
+            normal = np.asarray(batch.target_mask, np.float64)[..., None]
+            total, count = total + (normal * np.asarray(batch.targets, np.float64)).sum(0), count + normal.sum(0)
+        self.mean_sequence = (total / np.maximum(count, 1)).astype(np.float32)
+
     def baselines(self, batch: Batch) -> dict[str, jax.Array]:
-        """`last_value` foretells the value before, `mean` that of the training rows."""
-        return {"last_value": batch.inputs, "mean": jnp.zeros_like(batch.inputs)}
+        """`last_value` foretells the value before, `mean` that of the training rows.
+
+        `mean_sequence` gives the mean normal training sequence back, step by step; it is there once it is fitted.
+        """
+        found = {"last_value": batch.inputs, "mean": jnp.zeros_like(batch.inputs)}
+        if self.mean_sequence is not None:
+            found["mean_sequence"] = jnp.broadcast_to(jnp.asarray(self.mean_sequence), batch.targets.shape)
+        return found
 
     def collect(self, outputs: jax.Array, batch: Batch) -> jax.Array:
         """The squared errors, float32 [B, T, D]."""

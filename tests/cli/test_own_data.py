@@ -95,13 +95,17 @@ def test_the_profile_ends_with_the_line_that_trains(capsys):
     assert row == ["load", "(%)", "number", "1", "40", "0", "to", "39"]
     assert "- Times: 2020-01-01 00:00:00 to 2020-01-10 23:00:00, a step of 1 hour, a season of 24 rows." in lines
     assert "Of 480 values 1 is missing (first in line 7, column 'load (%)'): data.impute=previous" in out
-    assert lines[-2:] == [
+    assert lines[-4:] == [
         "Train on it:",
         "  grux train data=csv_series 'data.path=\"my own.csv\"' data.time=time data.impute=previous "
         "'data.target=[\"load (%)\",temp]' data.window=78 data.horizon=12",
+        "Or find what is unusual in it:",
+        "  grux train data=csv_anomaly 'data.path=\"my own.csv\"' data.time=time data.impute=previous "
+        "'data.target=[\"load (%)\",temp]' data.window=84 data.stride=42",
     ]
-    job = prepare(shlex.split(lines[-1])[2:])
-    assert build(job.config["data"]).info.features == 2
+    for line in (lines[-3], lines[-1]):
+        job = prepare(shlex.split(line)[2:])
+        assert build(job.config["data"]).info.features == 2
 
 
 @pytest.mark.parametrize(

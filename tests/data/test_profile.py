@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from own_files import hours, pairs, replaced, reviews, write
 from test_own_refusals import ALL as REFUSED
-from test_own_refusals import HOURS, IDS, PAIRS, REVIEWS
+from test_own_refusals import HOURS, IDS, PAIRS, REVIEWS, TALKS
 from test_own_series import WAYS
 
 from grux.commands.profile import DOUBLE
@@ -17,7 +17,7 @@ from grux.errors import DataError
 ANSWERED = {
     name: (data, rows, changes.get("file_encoding", "utf-8"))
     for name, (data, _, rows, changes, _, answer) in zip(IDS, REFUSED, strict=True)
-    if answer is not None and data != "tsv_turns"  # which the profile does not know
+    if answer is not None
 }
 
 
@@ -25,9 +25,9 @@ def written(tmp_path, rows, name="my.csv", **how):
     return profile(Path(write(tmp_path / name, rows, **how)))
 
 
-def built(*profiles):
+def built(*profiles, data=None):
     """The settings of the line, and the data set that it makes."""
-    settings = command(profiles)
+    settings = command(profiles, data)
     assert settings is not None
     config = compose([f"{key}={in_words(value, DOUBLE)}" for key, value in settings.items()]).config
     dataset = build(config["data"])
@@ -161,23 +161,89 @@ def test_plain_text(tmp_path):
     assert found.findings.odd == ["Of 3 lines 1 repeats another one, case and blanks apart."]
 
 
-@pytest.mark.parametrize("rows", [hours(), reviews(), pairs()], ids=["series", "texts", "pairs"])
+def test_dialogues(tmp_path):
+    rows = ["a\tzoe\tHow are you?", "a\tzoe\tTell me.", "a\tben\tFine.", *TALKS, "61\tzoe\tAnyone?"]
+    found = written(tmp_path, rows)
+    assert found.title == f"{tmp_path}/my.csv: dialogues, turn by turn, 184 rows of 3 columns"
+    assert [column.name for column in found.sheet.columns] == ["dialogue", "speaker", "text"]
+    assert found.findings.facts == [
+        "62 dialogues; turns of one: 1 to 3, median 3, 90 % up to 3, 99 % up to 3.",
+        "Turns of each speaker: ann 120, ben 61, zoe 3; data.speaker=NAME learns those of one.",
+        "Words of a turn: 1 to 5, median 5, 90 % up to 5, 99 % up to 5.",
+    ]
+    assert found.findings.odd == ["1 dialogue has one turn, which nothing answers (line 184): data.empty=skip."]
+    settings, dataset = built(found)
+    assert settings == {"data": "tsv_turns", "data.path": f"{tmp_path}/my.csv", "data.empty": "skip"}
+    assert sum(split.size for split in dataset.splits.values()) == 2 + 60 * 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind"),
+    [
+        ([f"go {i // 2}\tva {i}\tby user {i % 3}" for i in range(60)], "tsv_pairs"),  # a source of two translations
+        ([f"{i // 20}\tweb\ta film of {i}" for i in range(60)], "table"),  # nobody answers
+        (["label\tfrom\ttext", *(f"{'ab'[i % 2]}\t{'xyz'[i % 3]}\ta film of {i}" for i in range(60))], "csv_text"),
+    ],
+)
+def test_what_is_no_dialogue(tmp_path, rows, kind):
+    assert written(tmp_path, rows).sheet.kind == kind
+
+
+def test_dialogues_that_no_setting_repairs(tmp_path):
+    found = written(tmp_path, [*TALKS, "0\tann\tand then", "0\tben\ta \u241e b"])
+    assert found.findings.odd == [
+        "1 text has \u241e (line 182), which stands between turns: take it out.",
+        "1 dialogue goes on after another has begun (line 181): put the lines of each together.",
+    ]
+    assert command([found]) is None
+
+
+def test_a_series_to_be_watched(tmp_path):
+    """A column that marks anomalies is nothing to forecast, may be constant, and what it lacks is no missing value."""
+    marks = {220: "1", 221: "1", 100: ""}
+    rows = ["time,load,temp,is_anomaly", *(f"{row},{marks.get(i, '0')}" for i, row in enumerate(HOURS[1:]))]
+    found = written(tmp_path, rows)
+    assert "Column 'is_anomaly' seems to mark anomalies, 2 rows of 240: it is nothing to forecast." in (
+        found.findings.facts
+    )
+    assert not found.findings.odd
+    settings, dataset = built(found)
+    assert settings["data.target"] == ["load", "temp"] and dataset.info.task == "forecasting"
+    settings, dataset = built(found, data="csv_anomaly")
+    assert settings["data.label"] == "is_anomaly" and (settings["data.window"], settings["data.stride"]) == (84, 42)
+    assert dataset.splits["test"].marks.labels.sum() == 2 and dataset.info.channels == ("load", "temp")
+    numbers = written(tmp_path, [row.replace("1", "2") for row in rows])
+    assert numbers.findings.label is None and command([written(tmp_path, PAIRS)], "csv_anomaly") is None
+
+
+def test_a_short_series_is_watched_in_short_windows(tmp_path):
+    settings, _ = built(written(tmp_path, HOURS[:21]), data="csv_anomaly")
+    assert (settings["data.window"], settings["batch_size"]) == (7, 8)
+    cut = {"a": HOURS[1:60], "b": HOURS[60:80], "c": HOURS[80:99]}
+    three = [written(tmp_path, [HOURS[0], *part], name) for name, part in cut.items()]
+    assert built(*three, data="csv_anomaly")[1].splits["test"].marks.items.max() == 18
+
+
+@pytest.mark.parametrize("rows", [hours(), reviews(), pairs(), TALKS], ids=["series", "texts", "pairs", "turns"])
 def test_leaks_between_files(tmp_path, rows):
     head, rest = ([], rows) if "\t" in rows[0] else (rows[:1], rows[1:])
-    cut = {"a": rest[:80], "b": rest[80:100], "c": rest[100:120]}
+    size = 3 if rows == TALKS else 1  # lines of an example
+    first, second, third = (120, 150, 180) if rows == TALKS else (80, 100, 120)
+    cut = {"a": rest[:first], "b": rest[first:second], "c": rest[second:third]}
     clean = [written(tmp_path, [*head, *part], name) for name, part in cut.items()]
     assert between(clean) == []
     settings, dataset = built(*clean)
     assert len(dataset.files) == 3 and "data.leaks" not in settings
-    leaky = [*clean[:2], written(tmp_path, [*head, rest[3], *cut["c"]], "c")]
+    leaky = [*clean[:2], written(tmp_path, [*head, *rest[3 * size : 4 * size], *cut["c"]], "c")]
     (told,) = between(leaky)
+    what = "rows" if rows == hours() else "dialogues" if rows == TALKS else "inputs"
     assert told.startswith(
-        f"Leak: of 21 {'rows' if rows == hours() else 'inputs'} of {tmp_path}/c 1 stands in {tmp_path}/a too"
+        f"Leak: of {(third - second) // size + 1} {what} of {tmp_path}/c 1 stands in {tmp_path}/a too"
     )
     if rows != hours():
         settings, dataset = built(*leaky)
         assert settings["data.leaks"] == "drop"
-        assert dataset.splits["train"].size == 79
+        assert dataset.splits["train"].size == (39 * 2 if rows == TALKS else 79)
     assert command(clean[:2]) is None
 
 

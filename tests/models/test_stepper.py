@@ -8,8 +8,10 @@ from support import ARCHS, arch, randomise
 
 from grux.batch import Batch, Info
 from grux.errors import UsageError
+from grux.models.autoregressive_forecaster import AutoregressiveForecaster
 from grux.models.classifier import Classifier
 from grux.models.ctc import CTC
+from grux.models.encoder_decoder_forecaster import EncoderDecoderForecaster
 from grux.models.forecaster import Forecaster
 from grux.models.next_step import NextStep
 from grux.models.stepper import Stepper
@@ -94,25 +96,49 @@ def test_a_step_is_compiled_once():
 def test_models_without_a_step_are_refused():
     with pytest.raises(UsageError, match="bidirectional=false"):
         Stepper(classifier("gru", "last", bidirectional=True), B)
-    with pytest.raises(UsageError, match="normalise=none"):
-        Stepper(forecaster(normalise="last"), B)
+    for kind in FORECASTERS:
+        with pytest.raises(UsageError, match="normalise=none"):
+            Stepper(forecaster(kind, normalise="last"), B)
+    with pytest.raises(UsageError, match="bidirectional=false"):
+        Stepper(forecaster("encoder_decoder", bidirectional=True), B)
     with pytest.raises(UsageError, match="bidirectional=false"):
         Stepper(listener(bidirectional=True), B)
     with pytest.raises(UsageError, match="Module reads a whole input"):
         Stepper(nnx.Module(), B)
 
 
-def forecaster(**options):
-    info = Info(name="toy", task="forecasting", features=3, window=4, horizon=2)
+FORECASTERS = {
+    "forecaster": Forecaster,
+    "autoregressive": AutoregressiveForecaster,
+    "encoder_decoder": EncoderDecoderForecaster,
+}
+
+
+def forecaster(kind="forecaster", name="gru", **options):
+    info = Info(name="toy", task="forecasting", features=3, window=4, horizon=2, lead=2)
     usual = dict(bidirectional=False, normalise="none", channels="together", quantiles=None)
     widths = {key: value for key, value in WIDTHS.items() if key != "embedding"}
-    return randomise(Forecaster(info=info, layer=arch("gru"), **{**widths, **usual, **options}), 0)
+    given = {**widths, **usual, **options}
+    if kind == "autoregressive":
+        del given["bidirectional"]
+    return randomise(FORECASTERS[kind](info=info, layer=arch(name), **given), 0)
 
 
 @pytest.mark.parametrize("channels", ["together", "independent"])
 @pytest.mark.parametrize("quantiles", [None, [0.1, 0.5, 0.9]])
-def test_a_forecaster_forecasts_from_all_rows_so_far(channels, quantiles):
-    model, x = forecaster(channels=channels, quantiles=quantiles), inputs(INFOS["frames"])
+@pytest.mark.parametrize("kind", FORECASTERS)
+def test_a_forecaster_forecasts_from_all_rows_so_far(kind, channels, quantiles):
+    model, x = forecaster(kind, channels=channels, quantiles=quantiles), inputs(INFOS["frames"])
+    check_beginnings(model, x)
+
+
+@pytest.mark.parametrize("name", ["lstm", "elman", "mingru", "transformer", "tcn", "gru_attention"])
+@pytest.mark.parametrize("kind", ["autoregressive", "encoder_decoder"])
+def test_a_forecast_that_is_made_in_steps(kind, name):
+    check_beginnings(forecaster(kind, name), inputs(INFOS["frames"]))
+
+
+def check_beginnings(model, x):
     got = streamed(model, x)
     for steps in (1, 4, T):
         np.testing.assert_allclose(got[:, steps - 1], model(batch(x[:, :steps])), atol=1e-5)

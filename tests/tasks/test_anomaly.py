@@ -38,6 +38,20 @@ def test_methods_without_training():
     found = task().baselines(data)
     np.testing.assert_array_equal(found["last_value"], data.inputs)
     assert not np.asarray(found["mean"]).any() and found["mean"].shape == data.targets.shape
+    series = task()
+    series.fit([data])
+    assert found.keys() == series.baselines(data).keys() == {"last_value", "mean"}
+
+
+def test_the_mean_sequence_is_that_of_normal_ones():
+    """Fillers and steps that are labelled as anomalies have no part in it, whatever the batches."""
+    whole, data, more = task(WHOLE), batch(channels=1), batch(channels=1, seed=1)
+    whole.fit([data, more])
+    values = np.concatenate([data.targets, more.targets])
+    normal = np.concatenate([data.target_mask, more.target_mask])
+    wanted = [values[normal[:, t], t].mean() if normal[:, t].any() else 0.0 for t in range(3)]
+    got = np.asarray(whole.baselines(data)["mean_sequence"])
+    np.testing.assert_allclose(got, np.broadcast_to(np.reshape(wanted, (1, 3, 1)), (3, 3, 1)), rtol=1e-5)
 
 
 ITEMS = np.array([[-1, 0, 1], [-1, 2, 3]], np.int32)
