@@ -48,6 +48,16 @@ def lines_of(rows: list[dict[str, str]]) -> list[tuple[Unit, list[float]]]:
     return found
 
 
+def test_the_table_over_all_applications_has_the_scores_of_each():
+    """A line of one data set is that of its own experiment, value by value."""
+    with open(FOLDER / "applications" / "results.csv", newline="") as file:
+        together = {(row["row"].partition(",")[0], row["column"]): row["values"] for row in csv.DictReader(file)}
+    for name, data in (("translation", "multi30k"), ("anomaly", "ecg5000"), ("language", "tinyshakespeare")):
+        with open(FOLDER / name / "results.csv", newline="") as file:
+            own = {row["row"]: row["values"] for row in csv.DictReader(file) if row["state"] != "baseline"}
+        assert own == {arch: together[data, arch] for arch in own}
+
+
 @pytest.mark.parametrize("name", GRIDS)
 def test_a_grid_has_its_question_and_its_results(name: str):
     readme = (FOLDER / name / "README.md").read_text()

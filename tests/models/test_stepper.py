@@ -141,7 +141,9 @@ def test_a_forecast_that_is_made_in_steps(kind, name):
 def check_beginnings(model, x):
     got = streamed(model, x)
     for steps in (1, 4, T):
-        np.testing.assert_allclose(got[:, steps - 1], model(batch(x[:, :steps])), atol=1e-5)
+        np.testing.assert_allclose(
+            got[:, steps - 1], model(batch(x[:, :steps])), rtol=1e-4, atol=1e-4
+        )  # a forecast that is fed back widens roundings
 
 
 def listener(bidirectional):
