@@ -5,6 +5,7 @@ passes the same allow-list as a command line; the record's plugins are not admit
 """
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,12 +55,17 @@ class Trained:
         return Stepper(self.model, batch_size)
 
 
-def load(folder: Path, *, seed: int | None = None, task: str | None = None, plugins: Sequence[str] = ()) -> Trained:
+def load(
+    folder: str | os.PathLike, *, seed: int | None = None, task: str | None = None, plugins: Sequence[str] = ()
+) -> Trained:
     """The run in `folder` with the weights of a seed; None takes the seed that was best on validation.
 
     `task`: the only one that the caller can use. Raises UsageError for a run that is not finished, of another task, or
     without such a seed, DataError for weights that are damaged.
     """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}; name that of a finished run, as `grux ls --json` has it.")
     run = read_run(folder)
     if run.record is None:
         raise UsageError(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from grux.commands.use import parser, trained, within
+from grux.errors import UsageError
 
 EXAMPLES = """\
   grux compose lstm-polyphonic_music-1a2b3c4d                            piece.mid, 128 steps
@@ -26,6 +27,9 @@ def run(arguments: Sequence[str]) -> int:
     given = made.parse_args(arguments)
 
     model = trained(given, "polyphony")
+
+    if not given.output.lower().endswith((".mid", ".midi")):
+        raise UsageError(f"--output {given.output} ends in neither .mid nor .midi; give the file one of these endings.")
 
     import jax
     import numpy as np

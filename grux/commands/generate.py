@@ -17,7 +17,7 @@ EXAMPLES = """\
 def run(arguments: Sequence[str]) -> int:
     made = parser("generate", "Text that a trained language model writes on from a prompt.", EXAMPLES)
     made.add_argument("--prompt", default="", metavar="TEXT", help="what stands before; - for standard input")
-    made.add_argument("--length", type=within(int, 1), default=300, metavar="N", help="tokens (default: %(default)s)")
+    made.add_argument("--length", type=within(int, 1, 100_000), default=300, metavar="N", help="tokens (default: 300)")
     made.add_argument(
         "--temperature", type=within(float, 0), default=1.0, metavar="T", help="0: always the likeliest (default: 1)"
     )

@@ -86,6 +86,8 @@ def sniff(path: Path) -> Sheet:
     """Look at a file; raises `DataError` where there is nothing to look at."""
     content = decompress(path) if path.suffix == ".gz" else path.read_bytes()
     text, encoding, marked = _decoded(content)
+    if "\0" in text:
+        raise DataError(f"{path} is no text (it has null characters); a profile is of texts and tables.")
     if not text.strip():
         raise DataError(f"{path} is empty; there is nothing to look at.")
     ends = {end for end in ("\r\n", "\n", "\r") if end in (text if end == "\r\n" else text.replace("\r\n", ""))}

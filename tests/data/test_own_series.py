@@ -1,13 +1,13 @@
 """Series of one's own: what each choice makes of a file, and that nothing comes from a later part."""
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
 from own_files import hours, load, replaced, write
 
-from grux.data.clock import grid_of, read_times
+from grux.data.clock import grid_of, read_times, written
 from grux.data.own_series import Rows, imputed, joined, ordered, regular
 from grux.errors import DataError, UsageError
 
@@ -253,3 +253,28 @@ def test_what_cannot_be_known_ahead(tmp_path, settings, sentence):
     path = write(tmp_path / "my.csv", HOURS)
     with pytest.raises((DataError, UsageError), match=sentence):
         load("csv_series", path=path, **settings, **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("like", "form", "text"),
+    [
+        ("2020-01-01", None, "2020-01-02 03:04:00"),
+        ("2020-01-01 00:00", None, "2020-01-02 03:04"),
+        ("2020-01-01T00:00:00", None, "2020-01-02T03:04:00"),
+        ("2020/01/01 00:00", None, "2020/01/02 03:04"),
+        ("01.01.2020 00:00", "%d.%m.%Y %H:%M", "02.01.2020 03:04"),
+        ("2020-01-01T00:00Z", None, "2020-01-02T03:04Z"),
+        ("1577836800", "epoch", "1577934240"),
+    ],
+)
+def test_a_time_is_written_as_another(like, form, text):
+    zone = UTC if form == "epoch" or like.endswith("Z") else None
+    assert written(datetime(2020, 1, 2, 3, 4, tzinfo=zone), like, form) == text
+
+
+def test_dates_and_local_times_are_written_as_such():
+    assert written(datetime(2020, 1, 2), "20200101", None) == "20200102"
+    assert written(datetime(2020, 1, 2), "2020/01/01", None) == "2020/01/02"
+    local = datetime(2020, 1, 2, 3, tzinfo=timezone(timedelta(hours=1)))
+    assert written(local, "2020-01-01 00:00", None) == "2020-01-02 03:00"
+    assert written(local, "2020-01-01 00:00+01:00", None) == "2020-01-02 03:00+01:00"

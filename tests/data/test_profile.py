@@ -260,3 +260,45 @@ def test_files_that_do_not_belong_together(tmp_path):
 def test_an_empty_file(tmp_path):
     with pytest.raises(DataError, match=r"my\.csv is empty; there is nothing to look at\."):
         written(tmp_path, ["", " "])
+
+
+TABLES = {  # three columns with tabs that are no dialogues, though one repeats and another goes to and fro
+    "csv_series": [
+        "station\tdate\tvalue",
+        *(f"{'ab'[i // 40]}\t2020-01-{1 + i % 28:02}\t{i * i % 17}" for i in range(80)),
+    ],
+    "csv_text": ["topic\tlabel\ttext", *(f"{'ab'[i // 40]}\t{'xy'[i % 2]}\tthis is review {i}" for i in range(80))],
+    "table": [f"{i // 4}\t{'xy'[i % 2]}\t" for i in range(80)],
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_is_no_dialogue(tmp_path, kind):
+    assert written(tmp_path, TABLES[kind]).sheet.kind == kind
+
+
+def test_speakers_of_one_dialogue_alone(tmp_path):
+    rows = [f"{n}\t{who}{n}\tthe words {i} of {n}" for n in range(30) for i, who in enumerate("aba")]
+    assert written(tmp_path, rows).sheet.kind == "tsv_turns"
+
+
+def test_one_class_is_told(tmp_path):
+    found = written(tmp_path, ["text,label", *(f"this is text {i},pos" for i in range(60))])
+    assert "Every row is of class 'pos': a classifier needs two or more." in found.findings.odd
+    assert command([found]) is None
+
+
+def test_what_is_no_text(tmp_path):
+    (tmp_path / "sound.wav").write_bytes(b"RIFF\0\0\1\2")
+    with pytest.raises(DataError, match="is no text"):
+        profile(tmp_path / "sound.wav")
+    with pytest.raises(DataError, match="separators and nothing between them"):
+        written(tmp_path, [",", ","])
+
+
+def test_every_mark_is_kept_from_the_inputs(tmp_path):
+    """As pandas writes them, two at once, and not what only sounds alike."""
+    rows = ["time,load,attack,label,default_on"]
+    rows += [f"{row[:19]},{i % 7},{float(i == 200)},{int(i > 230)},{i % 2}" for i, row in enumerate(HOURS[1:])]
+    found = written(tmp_path, rows)
+    assert found.findings.label == "label" and found.findings.settings["data.target"] == ["load", "default_on"]
