@@ -57,7 +57,7 @@ DEMOS = {
     "classify": Demo(
         "is a film review good or bad (Rotten Tomatoes, from a pip package)",
         ("experiment=quickstart_sentiment", "seeds=1"),
-        ("classify", "RUN", "A warm, funny and moving film.", "Two hours of my life that I want back."),
+        ("classify", "RUN", "a warm , funny and moving film .", "a dull , lifeless and tedious mess ."),
         own=("classify", "RUN", "LINE"),
     ),
     "translate": Demo(

@@ -30,6 +30,9 @@ def run(arguments: Sequence[str]) -> int:
     from grux.results.record import plain
 
     runs = sort_runs(chosen(given.choice, given.runs, some=False, trials=True), given.sort)
+    if not runs and given.choice and not given.json:
+        print(f"No run here has {' '.join(given.choice)}.")
+        return 0
     shown = [key] if (key := given.sort.removeprefix("-")) != "created" else []
     print(json.dumps(plain(as_rows(runs)), indent=1, ensure_ascii=False) if given.json else list_runs(runs, shown))
     return 0

@@ -44,11 +44,16 @@ def run(arguments: Sequence[str]) -> int:
     view = experiment_view(name).changed(**changes)
     if changes:  # what was asked for in so many words must be there; what the runs cannot be, the page says
         require_layout(runs, view)
+    # A group of one's own may have the name of an experiment file, and asks something else.
+    asked = (
+        any(run.choices.get("experiment") for run in runs)
+        or not (configs_folder() / "experiment" / f"{name}.yaml").is_file()
+    )
     commands = {run.path: repeat(run.config, run.choices) for run in runs if run.config}
     content = make_report(
         runs,
         title=name,
-        question=question_of(name, EXPERIMENTS, configs_folder()),
+        question=question_of(name, EXPERIMENTS, configs_folder()) if asked else "",
         view=view,
         commands=commands,
     )

@@ -61,6 +61,8 @@ def test_what_runs_are_sorted_by_has_a_column(tmp_path, monkeypatch, capsys):
     write_run(tmp_path, arch="gru")
     assert main(["ls", "--runs", str(tmp_path), "--sort", "-parameters"]) == 0
     assert "812,345" in capsys.readouterr().out
+    assert main(["ls", "--runs", str(tmp_path), "data=nope"]) == 0
+    assert capsys.readouterr().out == "No run here has data=nope.\n"
     heads = [listed(tmp_path, 50, monkeypatch, shown).splitlines()[1].split() for shown in ([], ["seconds"])]
     assert heads == [["run", "state", "score"], ["run", "state", "score", "seconds"]]
 

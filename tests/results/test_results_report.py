@@ -255,6 +255,16 @@ def test_the_command_writes_the_page_with_question_and_commands(tmp_path, monkey
     assert main(["report"]) == 2 and main(["report", "../mine"]) == 2
 
 
+@pytest.mark.parametrize("experiment", [None, "width"])
+def test_a_group_with_the_name_of_an_experiment_does_not_ask_its_question(tmp_path, monkeypatch, capsys, experiment):
+    monkeypatch.chdir(tmp_path)
+    record = make_record(experiment="width")
+    write_run(tmp_path / "runs", record | {"choices": record["choices"] | {"experiment": experiment}})
+    assert main(["report", "width"]) == 0
+    text = Page(Path(capsys.readouterr().out.strip()).read_text()).text
+    assert ("How the three cells gain from width" in text) == (experiment == "width")
+
+
 def test_nothing_of_it_needs_jax(tmp_path):
     write_run(tmp_path / "runs", arch="gru")
     program = (
