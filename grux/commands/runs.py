@@ -88,7 +88,9 @@ def _path(word: str, root: str) -> Path:
     if len(exact or matches) == 1:
         return (exact or matches)[0]
     if matches:
-        raise UsageError(f"{word!r} may be {' or '.join(map(str, sorted(matches)[:4]))}; write the whole path.")
+        finished_first = sorted(matches, key=lambda path: (not (path / "result.json").is_file(), path))
+        shown = [*map(str, finished_first[:4]), *([f"{len(matches) - 4} more"] if len(matches) > 4 else [])]
+        raise UsageError(f"{word!r} may be {' or '.join(shown)}; write the whole path.")
     names = [path.name for path in Path(root).glob("*/*")] + [path.name for path in Path(root).glob("*")]
     raise UsageError(f"there is no run {word!r}; {_near(word, names)}")
 

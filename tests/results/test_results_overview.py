@@ -67,6 +67,18 @@ def test_what_runs_are_sorted_by_has_a_column(tmp_path, monkeypatch, capsys):
     assert heads == [["run", "state", "score"], ["run", "state", "score", "seconds"]]
 
 
+def test_a_name_that_is_short_of_one_run_names_finished_ones_first(tmp_path, capsys):
+    for number in range(5):
+        write_unfinished(tmp_path, "failed", data=f"a{number}")
+    write_run(tmp_path, run_id="gru-z")
+    assert main(["ls", "--runs", str(tmp_path), "gru-"]) == 2
+    err = capsys.readouterr().err
+    assert (
+        f"'gru-' may be {tmp_path}/" in err and "gru-z or " in err and err.index("gru-z") < err.index("gru-a0-failed")
+    )
+    assert err.endswith("gru-a2-failed or 2 more; write the whole path.\n")
+
+
 def test_a_key_that_looks_like_markup_is_a_name(tmp_path):
     for number, value in enumerate("xy"):
         record = make_record(run_id=f"r{number}")
