@@ -26,10 +26,9 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument("--output", default="piece.mid", metavar="FILE", help="default: %(default)s")
     given = made.parse_args(arguments)
 
-    model = trained(given, "polyphony")
-
     if not given.output.lower().endswith((".mid", ".midi")):
         raise UsageError(f"--output {given.output} ends in neither .mid nor .midi; give the file one of these endings.")
+    model = trained(given, "polyphony")
 
     import jax
     import numpy as np

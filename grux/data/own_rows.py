@@ -105,7 +105,10 @@ def read_rows(
 
 
 def _stamps(rows: Rows, tables: Sequence[Table], time: str, form: str | None) -> list[str]:
-    cells = {(table.path, line): row[table.column(time, "data.time")] for table in tables for line, row in table.rows}
+    cells = {}
+    for table in tables:
+        place = table.column(time, "data.time")
+        cells |= {(table.path, line): row[place] for line, row in table.rows}
     before = [None, *rows.places]  # a row that was filled in has the place of the row before it
     return [
         cells[place] if place != last else written(at, cells[place], form)

@@ -193,9 +193,8 @@ def _marks_of(sheet: Sheet) -> dict[Column, int]:
     for column in sheet.of("number"):
         if LABEL.search(column.name) and not column.odd:
             values = np.array([number(cell, sheet.decimal) for cell in sheet.cells(column)])
-            if np.isin(values[~np.isnan(values)], (0, 1)).all() and 2 * (marked := int((values == 1).sum())) < len(
-                values
-            ):
+            marked = int((values == 1).sum())
+            if np.isin(values[~np.isnan(values)], (0, 1)).all() and 2 * marked <= len(values):
                 found[column] = marked
     return found
 
