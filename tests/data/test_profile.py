@@ -302,3 +302,9 @@ def test_every_mark_is_kept_from_the_inputs(tmp_path):
     rows += [f"{row[:19]},{i % 7},{float(i == 200)},{int(i > 230)},{i % 2}" for i, row in enumerate(HOURS[1:])]
     found = written(tmp_path, rows)
     assert found.findings.label == "label" and found.findings.settings["data.target"] == ["load", "default_on"]
+
+
+@pytest.mark.parametrize(("marked", "label"), [(120, "label"), (121, None)])
+def test_marks_stand_in_half_of_the_rows_at_most(tmp_path, marked, label):
+    rows = ["time,load,label", *(f"{row[:19]},{i % 7},{int(i < marked)}" for i, row in enumerate(HOURS[1:]))]
+    assert written(tmp_path, rows).findings.label == label
