@@ -66,7 +66,7 @@ class EncoderDecoder(nnx.Module):
         *,
         info: Info,
         layer: Callable,
-        embedding: PositiveInt,
+        embedding: PositiveInt | None,
         features: PositiveInt,
         depth: PositiveInt,
         bidirectional: bool,
@@ -81,6 +81,7 @@ class EncoderDecoder(nnx.Module):
     ):
         """`features`: width of encoder and decoder; a `bidirectional` encoder gives half to each direction.
 
+        `embedding` None is as wide as `features`, also where `match` chooses the width.
         `tied`: the target embedding is the output matrix too. `share_embeddings`: source and target have one embedding,
         for a joint vocabulary. `dropout` falls on embeddings, between layers and before the output. `input_feeding`
         is of the attention, so `none` has none.
@@ -90,10 +91,11 @@ class EncoderDecoder(nnx.Module):
                 f"model=encoder_decoder needs a source and a target vocabulary, and data={info.name} ({info.task}) "
                 "does not give them; choose data for translation."
             )
+        embedding = features if embedding is None else embedding
         if tied and embedding != features:
             raise UsageError(
                 f"model.tied=true makes the target embedding the output matrix, so model.embedding={embedding} and "
-                f"model.features={features} must be equal; set both to one number or model.tied=false."
+                f"model.features={features} must be equal; set model.embedding=null or model.tied=false."
             )
         if share_embeddings and info.vocabulary != info.target_vocabulary:
             raise UsageError(

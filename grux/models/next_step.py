@@ -28,7 +28,7 @@ class NextStep(Stepwise):
         *,
         info: Info,
         layer: Callable,
-        embedding: PositiveInt,
+        embedding: PositiveInt | None,
         features: PositiveInt,
         depth: PositiveInt,
         residual: bool,
@@ -39,8 +39,9 @@ class NextStep(Stepwise):
     ):
         """`tied`: the embedding is the output matrix too, with a bias of its own (Press and Wolf 2017).
 
-        `dropout` falls on embeddings, between layers and before the head.
+        `embedding` None is as wide as `features`, also where `match` chooses the width. `dropout` falls on embeddings, between layers and before the head.
         """
+        embedding = features if embedding is None else embedding
         outputs = info.features if info.vocabulary is None else info.vocabulary
         if outputs is None:
             raise UsageError(
@@ -55,7 +56,7 @@ class NextStep(Stepwise):
         if tied and embedding != features:
             raise UsageError(
                 f"model.tied=true makes the embedding the output matrix, so model.embedding={embedding} and "
-                f"model.features={features} must be equal; set both to one number or model.tied=false."
+                f"model.features={features} must be equal; set model.embedding=null or model.tied=false."
             )
         rows = info.vocabulary
         self.embedding = None if rows is None else Embedding(vocabulary=rows, features=embedding, rngs=rngs)

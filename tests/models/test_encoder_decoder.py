@@ -210,7 +210,9 @@ def test_tied_and_shared_weights_are_one_array():
     own = nnx.state(model(info=JOINT))
     tied = nnx.state(model(info=JOINT, tied=True))
     shared = nnx.state(model(info=JOINT, tied=True, share_embeddings=True))
-    sizes = [sum(leaf.size for leaf in jax.tree.leaves(state)) for state in (own, tied, shared)]
+    follows = nnx.state(model(info=JOINT, tied=True, embedding=None))
+    sizes = [sum(leaf.size for leaf in jax.tree.leaves(state)) for state in (own, tied, shared, follows)]
+    assert sizes[3] == sizes[1]
     assert sizes[0] - sizes[1] == 12 * 8 + 12  # the output matrix and its bias
     assert sizes[1] - sizes[2] == 12 * 8
     assert call(model(info=JOINT, tied=True, share_embeddings=True), batch()).shape == (3, 6, 12)

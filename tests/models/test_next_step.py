@@ -83,6 +83,8 @@ def test_a_tied_embedding_is_the_output_matrix():
     own = model(TOKENS, embedding=8)
     numbers = [sum(x.size for x in jax.tree.leaves(nnx.state(each, nnx.Param))) for each in (own, net)]
     assert numbers[0] - numbers[1] == 8 * 11
+    follows = nnx.state(model(TOKENS, tied=True, embedding=None), nnx.Param)
+    assert sum(x.size for x in jax.tree.leaves(follows)) == numbers[1]
 
 
 def test_dropout_is_a_function_of_the_key_and_leaves_frames_alone():
