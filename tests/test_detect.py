@@ -61,7 +61,7 @@ def test_scores_of_the_test_rows_are_those_of_the_record(finished, tmp_path, cap
     """The rows of the test with the past that they need, as a file: each gets the score that was counted."""
     lines = rows_of(tmp_path / "all.csv")
     (tmp_path / "part.csv").write_text("\n".join(["time,load", *(x[:-2] for x in lines[START - 7 :])]))
-    code, rows, err = answer(capsys, str(finished), "--input", str(tmp_path / "part.csv"), "--seed", str(seed))
+    code, rows, err = answer(capsys, str(finished), "--input", str(tmp_path / "part.csv"), "--weights", str(seed))
     assert code == 0 and len(rows) == ROWS - START + 7
     assert (
         all(row["score"] == "" and row["flag"] == "0" for row in rows[:7]) and "the first 7 rows have no score" in err

@@ -66,7 +66,7 @@ def test_a_piece_is_written(record_and_folder, capsys, tmp_path):
     assert played.length == pytest.approx(40.0)  # a step of a quarter note is a second
     assert any(message.type == "note_on" for message in played)
     first = file.read_bytes()
-    assert main([*words, "--draw", "1"]) == 0 and file.read_bytes() != first
+    assert main([*words, "--seed", "1"]) == 0 and file.read_bytes() != first
     assert main(words) == 0 and file.read_bytes() == first
     assert main([*words, "--tempo", "5000"]) == 2 and "tempo=5000" in capsys.readouterr().err
     assert main(["generate", str(record_and_folder[1])]) == 2

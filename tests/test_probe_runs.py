@@ -130,7 +130,7 @@ def test_a_run_on_other_data_has_its_gradient_alone(parity: Path, capsys, tmp_pa
         (["--lengths", "10001"], "parity_check has no sequences of length 10001; it has lengths 1, 2, 3, ..."),
         (["--count", "0"], "'0' must be a whole number >= 1"),
         (["--picture", "probe.gif"], "ends in neither .png nor .svg"),
-        (["--seed", "3"], "has no finished seed 3"),
+        (["--weights", "3"], "has no finished seed 3"),
     ],
 )
 def test_wrong_words_are_one_sentence(parity: Path, capsys, words, sentence):

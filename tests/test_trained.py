@@ -108,7 +108,7 @@ def test_generate_writes_on_and_repeats_itself(finished: Path, capsys, monkeypat
     words = ["generate", str(finished), "--prompt", "a rose", "--length", "20"]
     code, first, err = answer(capsys, *words)
     assert code == 0 and first.startswith("a rose") and len(first) == 6 + 20 + 1 and not err
-    assert answer(capsys, *words)[1] == first != answer(capsys, *words, "--draw", "1")[1]
+    assert answer(capsys, *words)[1] == first != answer(capsys, *words, "--seed", "1")[1]
     code, out, _ = answer(capsys, *words, "--samples", "2", "--temperature", "0")
     assert code == 0 and out.startswith("--- 1 of 2\n") and len(set(out.split("--- ")[1:])) == 2
     texts = [part.split("\n", 1)[1] for part in out.split("--- ")[1:]]
@@ -142,7 +142,7 @@ def test_suggest_ranks_what_may_come(finished: Path, capsys):
         (["--top-p", "0"], "'0' must be a number > 0 and <= 1"),
         (["--top-k", "1.5"], "'1.5' must be a whole number >= 1"),
         (["--length", "0"], "'0' must be a whole number >= 1"),
-        (["--seed", "5"], "has no finished seed 5"),
+        (["--weights", "5"], "has no finished seed 5"),
     ],
 )
 def test_wrong_words_are_one_sentence(finished: Path, capsys, words, sentence):

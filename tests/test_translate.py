@@ -193,7 +193,7 @@ def test_chat_searches_or_draws(talker: Path, capsys, monkeypatch):
     assert (
         one
         == chat(capsys, monkeypatch, talker, said, *hot)
-        != chat(capsys, monkeypatch, talker, said, *hot, "--draw", "1")
+        != chat(capsys, monkeypatch, talker, said, *hot, "--seed", "1")
     )
     cold = chat(capsys, monkeypatch, talker, said, "--temperature", "0.001")
     assert cold == chat(capsys, monkeypatch, talker, said)

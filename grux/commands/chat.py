@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Iterator, Sequence
 
-from grux.commands.use import parser, trained, within
+from grux.commands.use import add_seed, parser, trained, within
 from grux.errors import UsageError
 
 EXAMPLES = """\
   grux chat gru-tsv_turns-1a2b3c4d                 type, and it answers; /reset forgets, /quit or Ctrl-D ends
   grux chat RUN --beam 5 < questions.txt           an answer for each line with words
-  grux chat RUN --temperature 0.8 --draw 3         drawn answers; another --draw is another conversation
+  grux chat RUN --temperature 0.8 --seed 3         drawn answers; another --seed is another conversation
 """
 
 
@@ -22,7 +22,7 @@ def run(arguments: Sequence[str]) -> int:
         metavar="T",
         help="draw the words of an answer; below 1: surer",
     )
-    made.add_argument("--draw", type=within(int, 0, 2**31 - 1), default=0, metavar="N", help="which draws (default: 0)")
+    add_seed(made)
     given = made.parse_args(arguments)
     if given.beam and given.temperature:
         raise UsageError("--beam takes the likeliest answer and --temperature draws one; give one of the two.")
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
         elif text := " ".join(said.replace(SEPARATOR, " ").split()):
             turns = [*turns, text][-context:]
             if given.temperature:
-                draws = (given.draw, spoken)
+                draws = (given.seed, spoken)
                 answer = speaker.draw(joined(turns, context), temperature=given.temperature, draws=draws)
             else:
                 answer = speaker.translate([joined(turns, context)])[0][0].text

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from grux.commands.use import parser, trained, within
+from grux.commands.use import add_seed, parser, trained, within
 from grux.errors import UsageError
 
 EXAMPLES = """\
   grux compose lstm-polyphonic_music-1a2b3c4d                            piece.mid, 128 steps
-  grux compose RUN --steps 64 --tempo 80 --output chorale.mid --draw 3   another --draw is another piece
+  grux compose RUN --steps 64 --tempo 80 --output chorale.mid --seed 3   another --seed is another piece
   grux compose RUN --temperature 0.8 --steps-per-beat 4                  surer; four steps to a quarter note
 """
 
@@ -18,7 +18,7 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument(
         "--temperature", type=within(float, 0, above=True), default=1.0, metavar="T", help="below 1: surer (default: 1)"
     )
-    made.add_argument("--draw", type=within(int, 0, 2**31 - 1), default=0, metavar="N", help="which draws (default: 0)")
+    add_seed(made)
     made.add_argument("--tempo", type=within(float, 0, above=True), default=100.0, help="beats a minute (default: 100)")
     made.add_argument(
         "--steps-per-beat", type=within(int, 1), default=1, metavar="N", help="a chorale of jsb has one (default: 1)"
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     from grux.models.sample import sample_notes
     from grux.results.record import write_output
 
-    key = jax.random.key(given.draw, impl="threefry2x32")
+    key = jax.random.key(given.seed, impl="threefry2x32")
     roll = np.asarray(sample_notes(model.model, key, steps=given.steps, temperature=given.temperature))
     write_output(given.output, midi_file(roll, tempo=given.tempo, steps_per_beat=given.steps_per_beat))
     mean = roll.sum(1).mean()

@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Sequence
 
-from grux.commands.use import parser, trained, within
+from grux.commands.use import add_seed, parser, trained, within
 from grux.errors import UsageError
 
 EXAMPLES = """\
   grux generate gru-tinyshakespeare-1a2b3c4d --prompt "ROMEO:"
   grux generate runs/text/lstm-ptb-1a2b3c4d --prompt "the company said" --length 40 --temperature 0.8 --top-k 20
-  grux generate RUN --top-p 0.9 --samples 3 --draw 7      three texts; another --draw gives others
+  grux generate RUN --top-p 0.9 --samples 3 --seed 7      three texts; another --seed gives others
   echo "To be" | grux generate RUN --prompt -            the prompt from standard input
 """
 
@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
         help="draw from the fewest that have probability P",
     )
     made.add_argument("--samples", type=within(int, 1, 1000), default=1, metavar="N", help="texts (default: 1)")
-    made.add_argument("--draw", type=within(int, 0, 2**31 - 1), default=0, metavar="N", help="which draws (default: 0)")
+    add_seed(made)
     given = made.parse_args(arguments)
     prompt = sys.stdin.read().removesuffix("\n") if given.prompt == "-" else given.prompt
 
@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     made_of = sample(
         model.model,
         jnp.asarray(np.tile(tokens, (given.samples, 1))),
-        jax.random.key(given.draw, impl="threefry2x32"),
+        jax.random.key(given.seed, impl="threefry2x32"),
         length=given.length,
         temperature=given.temperature,
         top_k=given.top_k,

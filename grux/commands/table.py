@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from grux.commands.runs import chosen, own_view, parser
 from grux.results.selection import RULES
 from grux.results.statistics import INTERVALS
-from grux.results.view import View, show_of
+from grux.results.view import BASELINES, View, show_of
 
 EXAMPLES = """\
   grux table                                          every run: a row per arch, a column per data set
@@ -47,6 +47,11 @@ def run(arguments: Sequence[str]) -> int:
         metavar="NAMES",
         help="columns beside the scores: parameters, flops, training_flops, state, seconds, compile_seconds, "
         f"examples_per_second, config keys; or none (default: {','.join(DEFAULTS.show)})",
+    )
+    made.add_argument(
+        "--baselines",
+        choices=BASELINES,
+        help="untrained methods: a row each, the best of each line, or none",
     )
     made.add_argument("--reported", metavar="FILE", help="a CSV of papers' scores, shown beside the measured ones")
     made.add_argument("--format", default="text", choices=["text", "markdown", "latex", "csv", "html"])

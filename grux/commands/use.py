@@ -1,4 +1,4 @@
-"""What the commands that use a finished run share: which run, which seed, and numbers within their bounds."""
+"""What the commands that use a finished run share: which run, whose weights, and numbers within their bounds."""
 
 import argparse
 from collections.abc import Callable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def parser(command: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """An argument parser that knows the run, its seed, and the packages that it may name."""
+    """An argument parser that knows the run, whose weights to take, and the packages that it may name."""
     made = Parser(
         prog=f"grux {command}",
         description=description,
@@ -23,7 +23,9 @@ def parser(command: str, description: str, examples: str) -> argparse.ArgumentPa
     )
     made.add_argument("run", metavar="RUN", help="a finished run, by name or folder; `grux ls` lists them")
     made.add_argument("--runs", default="runs", metavar="FOLDER", help="the folder of all runs (default: %(default)s)")
-    made.add_argument("--seed", type=int, metavar="N", help="whose weights (default: the best on validation)")
+    made.add_argument(
+        "--weights", type=int, metavar="SEED", help="of which trained seed (default: the best on validation)"
+    )
     made.add_argument("--plugins", default="", metavar="NAMES", help="own packages whose parts the run names")
     return made
 
@@ -44,13 +46,14 @@ def trained(given: argparse.Namespace, task: str | None) -> "Trained":
     if len(found) != 1:
         raise UsageError(f"{given.run!r} names {len(found)} runs, and one is needed; `grux ls` lists them.")
     start_jax()
-    try:
-        return load(Path(found[0].path), seed=given.seed, task=task, plugins=plugins)
-    except UsageError as error:
-        known = [row.get("seed") for row in (found[0].record or {}).get("seeds", [])]
-        if given.seed is None or given.seed in known or not hasattr(given, "draw"):
-            raise
-        raise UsageError(f"{error} For another draw from the same weights, --draw {given.seed}.") from None
+    return load(Path(found[0].path), seed=given.weights, task=task, plugins=plugins)
+
+
+def add_seed(made: argparse.ArgumentParser) -> None:
+    """`--seed`: another one, other draws."""
+    made.add_argument(
+        "--seed", type=within(int, 0, 2**31 - 1), default=0, metavar="N", help="of the draws (default: 0)"
+    )
 
 
 def within(kind: type, low: float, high: float = float("inf"), *, above: bool = False) -> Callable[[str], Any]:

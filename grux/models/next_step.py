@@ -39,7 +39,8 @@ class NextStep(Stepwise):
     ):
         """`tied`: the embedding is the output matrix too, with a bias of its own (Press and Wolf 2017).
 
-        `embedding` None is as wide as `features`, also where `match` chooses the width. `dropout` falls on embeddings, between layers and before the head.
+        `embedding` None is as wide as `features`, also where `match` chooses the width. `dropout` falls on embeddings,
+        between layers and before the head.
         """
         embedding = features if embedding is None else embedding
         outputs = info.features if info.vocabulary is None else info.vocabulary

@@ -22,6 +22,7 @@ def caption_of(
     interval: str,
     columns: Sequence[Extra],
     rows_key: str,
+    transposed: bool = False,
 ) -> str:
     """The caption without the word on how the best is marked: that depends on the format."""
     records = [run.record for run in runs if run.record]
@@ -29,7 +30,11 @@ def caption_of(
     parts = [_measured(lines)]
     if selection.rule != "max_over_seeds":
         parts.append(_seeds(sorted(set(counts)), interval))
-    parts += [selection.caption(records, counts), matched_sentence(runs, rows_key), *meanings(columns, records)]
+    parts += [
+        selection.caption(records, counts),
+        matched_sentence(runs, rows_key),
+        *meanings(columns, records, transposed),
+    ]
     shown = {line.unit.metric for line in lines}
     signatures = {
         f"{name} {text}"

@@ -12,6 +12,15 @@ def is_of_data(key: str) -> bool:
     return any(part.split(".")[0] in ("data", "task") for part in parts_of(key))
 
 
+def by_file(runs: Sequence[Run], key: str) -> str:
+    """The key; `data` becomes `data,data.path` where runs of one kind of data read different files of one's own."""
+    paths: dict[str, set[str]] = {}
+    for run in runs if key == "data" else ():
+        if (path := value_of(run, "data.path")) is not None:
+            paths.setdefault(run.choices.get("data", ""), set()).add(path)
+    return "data,data.path" if any(len(found) > 1 for found in paths.values()) else key
+
+
 def mixed_line(runs: Sequence[Run], rows: str, columns: str, metric: str | None = None) -> str | None:
     """Why the runs of some column cannot stand against each other, by this metric or by the one of each; or None."""
     for name, group in grouped([run for run in runs if value_of(run, rows) is not None], columns).items():

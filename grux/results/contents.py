@@ -39,6 +39,8 @@ class Cell:
     versus: Comparison | None = None
     """Against the reference of the table, on this line."""
     reported: Reported | None = None
+    method: str = ""
+    """Whose score it is, where a row holds those of several methods."""
 
     @property
     def mean(self) -> float:
@@ -85,7 +87,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Extra:
-    """A column beside the scores: for each row the facts of its cells in one text, and a number to sort by."""
+    """A column beside the scores: for each row or line the facts of its cells as one text, and a number to sort by."""
 
     name: str
     texts: tuple[str, ...]
@@ -98,7 +100,7 @@ class Table:
 
     `caption` lacks the sentence on how the best is marked: that depends on the format. `reference` is the row that
     `Cell.versus` compares with, `aggregates` each trained row over all lines, in normalised scores; `select` is the
-    selection rule.
+    selection rule. `line_extras` are of the lines, where these are drawn as rows.
     """
 
     rows_key: str
@@ -109,6 +111,7 @@ class Table:
     caption: str
     transposed: bool = False
     extras: tuple[Extra, ...] = ()
+    line_extras: tuple[Extra, ...] = ()
     reference: str | None = None
     versus_caption: str = ""
     aggregates: Mapping[str, Aggregate] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from typing import Any
 
 from grux.errors import UsageError
 from grux.nearest import nearest_keys
-from grux.results.contents import Extra, Row
+from grux.results.contents import Extra, Line, Row
 from grux.results.record import Run
 from grux.results.schema import as_number
 from grux.results.seeds import holders, newest_by_seed
@@ -73,6 +73,8 @@ FACTS = {
 """Name on the command line -> how it is read from a record."""
 
 DEFAULT = ("parameters", "seconds")
+MANY = 4
+"""Values of a key that are still told one by one."""
 
 
 def facts_of(runs: Sequence[Run], shown: Sequence[str]) -> dict[str, float | str]:
@@ -112,7 +114,7 @@ def _extra(name: str, rows: Sequence[Row]) -> Extra:
         found = [cell.facts[name] for cell in row.cells if name in cell.facts]
         numbers = [value for value in found if isinstance(value, (int, float))]
         if name not in FACTS or not numbers:
-            texts.append(", ".join(dict.fromkeys(map(str, found))))
+            texts.append(_listed(list(dict.fromkeys(map(str, found)))))
             values.append(_number_in(texts[-1]))
             continue
         fact = FACTS[name]
@@ -124,6 +126,21 @@ def _extra(name: str, rows: Sequence[Row]) -> Extra:
     return Extra(name, tuple(texts), tuple(values))
 
 
+def line_extras(lines: Sequence[Line], rows: Sequence[Row], shown: Sequence[str]) -> tuple[Extra, ...]:
+    """For each line what its trained contestants cost, all of them together where it adds up."""
+    trained = [row for row in rows if not row.baseline]
+    turned = [Row(line.name, tuple(row.cells[at] for row in trained)) for at, line in enumerate(lines)]
+    return extras(turned, [name for name in shown if name in FACTS])
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """The values of a key; many numbers as a range."""
+    numbers = [number for text in texts if (number := _number_in(text)) is not None]
+    if len(numbers) < len(texts) or len(numbers) <= MANY:
+        return ", ".join(texts)
+    return f"{min(numbers):g}–{max(numbers):g}"
+
+
 def _number_in(text: str) -> float | None:
     """The number that a config value is, None for a word."""
     try:
@@ -132,14 +149,15 @@ def _number_in(text: str) -> float | None:
         return None
 
 
-def meanings(columns: Sequence[Extra], records: Sequence[dict[str, Any]]) -> list[str]:
-    """A sentence for each column that counts something."""
+def meanings(columns: Sequence[Extra], records: Sequence[dict[str, Any]], transposed: bool = False) -> list[str]:
+    """A sentence for each column that counts something; of a transposed table, for what stands below and beside."""
     said = []
     for column in columns:
         if (fact := FACTS.get(column.name)) is None:
             continue
         rules = sorted({str(rule) for record in records if (rule := fact.rule(record))})
-        words = "; ".join(part for part in (fact.meaning, *rules) if part)
+        meaning = fact.meaning.replace("and columns", "of a row or column") if transposed else fact.meaning
+        words = "; ".join(part for part in (meaning, *rules) if part)
         if words:
             said.append(f"{column.name.replace('_', ' ').capitalize()}: {words}.")
     return said

@@ -48,30 +48,41 @@ def make_grid(table: Table) -> Grid:
     trained = [row for row in table.rows if not row.baseline]
     most = max((cell.summary.n for row in trained for cell in row.cells if cell.summary), default=1)
     head, units = [Item(table.rows_key)], [Item()]
+    costs: list[tuple[Item, ...]] = []  # of each line
+    no_cost = tuple(Item() for _ in table.line_extras)
     body = [[Item(printable(row.name), quiet=row.baseline)] for row in table.rows]
     for at, line in enumerate(table.lines):
         cells = [row.cells[at] for row in table.rows]
         name = printable(line.name if table.transposed else titled(table.columns_key, line.name))
         head.append(Item(name))
         units.append(Item(line.unit.label))
+        costs.append(tuple(Item(printable(e.texts[at]), value=e.values[at]) for e in table.line_extras))
         for items, row, cell in zip(body, table.rows, cells, strict=True):
             items.append(_item(row, cell, line, most))
         if any(cell.reported for cell in cells):
             head.append(Item(name))
             units.append(Item("reported"))
+            costs.append(no_cost)
             for items, cell in zip(body, cells, strict=True):
                 items.append(_reported(cell, line))
     scores = len(head) - 1
     for extra in table.extras:
         head.append(Item(printable(extra.name.replace("_", " "))))
         units.append(Item())
+        costs.append(no_cost)
         for items, text, value in zip(body, extra.texts, extra.values, strict=True):
             items.append(Item(printable(text), value=value))
     if table.transposed:
         first, *rest = zip(head, units, *body, strict=True)
         names = (table.columns_key, "metric", *(item.text for item in first[2:]))
+        names += tuple(printable(extra.name.replace("_", " ")) for extra in table.line_extras)
         rules = frozenset({scores} if scores < len(rest) else ())
-        return Grid(tuple((name,) for name in names), tuple(rest), labels=2, rules=rules)
+        return Grid(
+            tuple((name,) for name in names),
+            tuple(a + b for a, b in zip(rest, costs, strict=True)),
+            labels=2,
+            rules=rules,
+        )
     header = tuple((name.text, unit.text) for name, unit in zip(head, units, strict=True))
     rules = frozenset({len(trained)} if 0 < len(trained) < len(body) else ())
     return Grid(header, tuple(map(tuple, body)), labels=1, rules=rules)
@@ -87,7 +98,7 @@ def printable(text: str, longest: int = LONGEST_NAME) -> str:
 def _item(row: Row, cell: Cell, line: Line, most: int) -> Item:
     if cell.summary is None:
         return Item("–" if cell.state == "missing" else cell.state, notes=cell.notes)
-    tail, number = "", line.unit.number
+    tail, number = f" ({printable(cell.method)})" if cell.method else "", line.unit.number
     if cell.summary.half_width is not None:
         tail += f" ± {number(cell.summary.half_width)}"
     elif cell.summary.interval is not None:

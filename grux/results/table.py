@@ -13,10 +13,10 @@ from typing import Any
 from grux.errors import UsageError
 from grux.results.caption import aggregates_caption, caption_of, versus_caption
 from grux.results.cells import MISSING, CellMaker, Notes, baseline_scores
-from grux.results.comparable import is_of_data, mixed_line, unequal_training
+from grux.results.comparable import by_file, is_of_data, mixed_line, unequal_training
 from grux.results.contents import Cell, Line, Row, Table
 from grux.results.contest import against, judged, require_reference
-from grux.results.facts import extras, require_facts
+from grux.results.facts import extras, line_extras, require_facts
 from grux.results.matched import WIDTH, widths_differ
 from grux.results.normalised import aggregated
 from grux.results.record import Run
@@ -43,6 +43,7 @@ def make_table(runs: Sequence[Run], view: View | None = None, **changes: Any) ->
     require_layout(runs, view)
     require_facts(runs, view.show, view.said("show"))
     # Data sets never compete, so where they are asked for as rows the lines of the table run along its rows.
+    view = dataclasses.replace(view, rows=by_file(runs, view.rows), columns=by_file(runs, view.columns))
     transposed = is_of_data(view.rows) and not is_of_data(view.columns)
     if transposed:
         view = dataclasses.replace(view, rows=view.columns, columns=view.rows)
@@ -97,10 +98,13 @@ class _Maker:
         for run in self.runs:
             if value_of(run, view.rows) is None or value_of(run, view.columns) is None:
                 self.notes.letter(f"not shown: {run.path}: {run.problem or f'it has no {view.rows} or {view.columns}'}")
+        rows = self._merged(rows, lines) if view.baselines != "all" else rows
         beside = extras(rows, view.show)
+        costs = line_extras(lines, rows, view.show) if transposed else ()
+        lines = [dataclasses.replace(line, name=view.names.get(line.name, line.name)) for line in lines]
         return Table(
             rows_key=view.rows,
-            columns_key=view.columns,
+            columns_key=view.names.get(view.columns, view.columns),
             lines=tuple(lines),
             rows=tuple(rows),
             notes=self.notes.all(),
@@ -112,9 +116,11 @@ class _Maker:
                 interval=view.interval,
                 columns=beside,
                 rows_key=view.rows,
+                transposed=transposed,
             ),
             transposed=transposed,
             extras=beside,
+            line_extras=costs,
             reference=self.view.reference,
             versus_caption=versus_caption(self.view.reference) if self.view.reference else "",
             aggregates=aggregates,
@@ -155,6 +161,22 @@ class _Maker:
             cells = (MISSING if s is None else Cell({}, Summary(1, s, None, None), "done") for s in scores)
             rows.append(Row(method, tuple(cells), baseline=True))
         return rows
+
+    def _merged(self, rows: list[Row], lines: list[Line]) -> list[Row]:
+        """The contestants, and with `baselines` best one row with the best untrained score of each line."""
+        trained = [row for row in rows if not row.baseline]
+        if self.view.baselines == "none" or len(trained) == len(rows):
+            return trained
+        cells = []
+        for at, line in enumerate(lines):
+            found = [(row.name, row.cells[at]) for row in rows if row.baseline and row.cells[at].summary]
+            if not found or line.unit.higher_is_better is None:
+                cells.append(MISSING)
+                continue
+            choose = max if line.unit.higher_is_better else min
+            method, cell = choose(found, key=lambda pair: pair[1].mean)
+            cells.append(dataclasses.replace(cell, method=method))
+        return [*trained, Row("best baseline", tuple(cells), baseline=True)]
 
     def methods(self) -> list[str]:
         """The names of all methods that were not trained."""

@@ -35,7 +35,7 @@ def csv_table(table: Table) -> str:
             if row.baseline:
                 numbers[0] = None
             best = ("yes" if row.name == line.best else "tied") if cell.best else ""
-            shown = [notes[letter] for letter in cell.notes]
+            shown = [cell.method] * bool(cell.method) + [notes[letter] for letter in cell.notes]
             writer.writerow(
                 [
                     *map(_safe, names),

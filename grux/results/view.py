@@ -22,6 +22,8 @@ from grux.results.selection import RULES
 from grux.results.statistics import INTERVALS
 
 EXPERIMENTS = Path("experiments")
+BASELINES = ("all", "best", "none")
+"""A row for each method that was not trained, one with the best of them on each line, or none."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,17 @@ class View:
     reference: str | None = None
     aggregate: str | None = None
     show: tuple[str, ...] = DEFAULT
+    baselines: str = "all"
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What a line is called in the table, by its value of the key; only in a file."""
     reported: str | None = None
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Option -> the file that says it; the others stand on the command line, or nowhere."""
 
     def __post_init__(self) -> None:
-        for name, value, known in (("select", self.select, RULES), ("interval", self.interval, INTERVALS)):
-            if value not in known:
+        known_values = {"select": RULES, "interval": INTERVALS, "baselines": BASELINES}
+        for name, known in known_values.items():
+            if (value := getattr(self, name)) not in known:
                 raise UsageError(f"--{name} {value} is not known; choose one of {', '.join(known)}.")
         if self.last < 1:
             raise UsageError(f"--last {self.last} must be at least 1: the number of evaluations that are averaged.")
@@ -142,8 +148,18 @@ def _names(value: Any, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _names_of_lines(value: Any, where: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(
+        isinstance(each, str) and each for pair in value.items() for each in pair
+    ):
+        raise DataError(f'{where} must hold lines like `"ett, h1": ETTh1`, texts all of them; quote them.')
+    if len(set(value.values())) < len(value):
+        raise DataError(f"{where} gives two lines one name; give each its own.")
+    return dict(value)
+
+
 READERS: dict[str, Callable[[Any, str], Any]] = {
-    option.name: {"last": _whole, "show": _names}.get(option.name, _text)
+    option.name: {"last": _whole, "show": _names, "names": _names_of_lines}.get(option.name, _text)
     for option in dataclasses.fields(View)
     if option.name != "places"
 }

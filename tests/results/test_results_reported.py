@@ -127,6 +127,10 @@ def test_an_experiment_has_a_view_of_its_own(tmp_path):
         ("rows: 3", "must be a text"),
         ("last: many", "must be a whole number"),
         ("show: {a: b}", "must be a list of names"),
+        ("names: [ett]", "must hold lines like"),
+        ("names: {ett: 3}", "must hold lines like"),
+        ("names: {ett: series, weather: series}", "gives two lines one name"),
+        ("baselines: worst", "choose one of all, best, none"),
         ("select: best", "choose one of best_val"),
         ("- rows", "must hold lines like"),
         ("rows: [", "cannot be read"),
@@ -153,6 +157,15 @@ def own_view(tmp_path, monkeypatch):
     folder = tmp_path / "experiments" / "quickstart"
     folder.mkdir(parents=True)
     return (folder / "table.yaml").write_text
+
+
+def test_lines_have_the_names_that_the_file_gives_them(own_view, capsys):
+    own_view("rows: data\ncolumns: arch\nnames: {sst2: film reviews, data: application, ett: not shown}\n")
+    assert main(["table", "experiment=quickstart"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[0] == "application" and lines[3].startswith(" film reviews ")
+    assert main(["table", "experiment=quickstart", "--format", "csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("film reviews,gru,accuracy")
 
 
 def test_a_reference_of_the_file_may_be_filtered_out_or_taken_back(own_view, capsys):

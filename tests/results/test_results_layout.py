@@ -1,0 +1,60 @@
+"""How a table is laid out: baselines, ranges of a key, files of one's own, names of lines."""
+
+import pytest
+from fake_runs import make_config, make_record, write_run
+
+from grux.errors import UsageError
+from grux.results.record import find_runs
+from grux.results.render import render
+from grux.results.table import make_table
+
+
+def table_of(root, **options):
+    return make_table(find_runs([root]), **options)
+
+
+def cell(table, row, line):
+    at = [found.name for found in table.lines].index(line)
+    return next(found for found in table.rows if found.name == row).cells[at]
+
+
+def test_the_best_baseline_of_each_line_or_none(tmp_path):
+    for arch in ("gru", "lstm"):
+        for data in ("sst2", "ett"):
+            write_run(tmp_path, arch=arch, data=data)
+    table = table_of(tmp_path, baselines="best")
+    assert [row.name for row in table.rows] == ["gru", "lstm", "best baseline"]
+    assert cell(table, "best baseline", "ett").mean == 0.52 and cell(table, "best baseline", "sst2").summary is None
+    assert "0.520 (seasonal_naive)" in render(table)
+    assert next(line for line in render(table, "csv").splitlines() if "seasonal_naive" in line).startswith("best base")
+    assert [row.name for row in table_of(tmp_path, baselines="none").rows] == ["gru", "lstm"]
+    # What is compared with may be one that is not shown.
+    assert table_of(tmp_path, baselines="none", reference="last_value").rows[0].cells[0].versus is not None
+    with pytest.raises(UsageError, match="--baselines some is not known; choose one of all, best, none"):
+        table_of(tmp_path, baselines="some")
+
+
+def test_many_values_of_a_key_are_a_range(tmp_path):
+    def shown() -> str:
+        return table_of(tmp_path, show=("model.features",)).extras[0].texts[0]
+
+    for number in range(6):
+        config = make_config(arch="gru", data="ett", model__features=10 * number + 30)
+        record = make_record(data="ett", config=config, run_id=f"run{number}")
+        write_run(tmp_path, record | {"choices": {"arch": "gru", "data": f"series{number}"}})
+        if number == 3:
+            assert shown() == "30, 40, 50, 60"
+    assert shown() == "30–80"
+
+
+def test_files_of_ones_own_are_data_of_their_own(tmp_path):
+    for arch in ("gru", "lstm"):
+        for path in ("a.csv", "b.csv"):
+            config = make_config(arch=arch, data="ett", data__path=path)
+            record = make_record(arch=arch, data="ett", config=config, run_id=arch + path)
+            write_run(tmp_path, record | {"data": {path: "cd" * 32}})
+        write_run(tmp_path, arch=arch, data="sst2")
+    table = table_of(tmp_path)
+    assert [line.name for line in table.lines] == ["ett, a.csv", "ett, b.csv", "sst2"]
+    assert "ett, path=a.csv" in render(table)
+    assert table_of(tmp_path, rows="data", columns="arch").lines == table.lines
