@@ -27,7 +27,7 @@ def caption_of(
     """The caption without the word on how the best is marked: that depends on the format."""
     records = [run.record for run in runs if run.record]
     counts = [cell.summary.n for row in rows if not row.baseline for cell in row.cells if cell.summary]
-    parts = [_measured(lines)]
+    parts = [_measured(lines, beside=transposed)]
     if selection.rule != "max_over_seeds":
         parts.append(_seeds(sorted(set(counts)), interval))
     parts += [
@@ -72,13 +72,16 @@ def aggregates_caption(zero: str, one: str, reference: str | None) -> str:
     )
 
 
-def _measured(lines: Sequence[Line]) -> str:
+def _measured(lines: Sequence[Line], beside: bool) -> str:
+    """What is measured where; where each line has its metric `beside` it, that much is said there."""
     measures: dict[tuple[str, str], list[str]] = {}
     for line in lines:
         measures.setdefault((line.unit.split, line.unit.name), []).append(line.name)
     if len(measures) == 1:
         ((split, name),) = measures
         return f"{split.capitalize()} {name}."
+    if beside:
+        return f"{lines[0].unit.split.capitalize()} scores."
     parts = ", ".join(f"{name} on {' and '.join(names)}" for (_, name), names in measures.items())
     return f"{lines[0].unit.split.capitalize()} scores: {parts}."
 

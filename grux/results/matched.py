@@ -29,6 +29,8 @@ def matched_sentence(runs: Sequence[Run], rows_key: str) -> str:
     parts = []
     # Where not all rows are of one size a reader must see which is which.
     apart = len({frozenset(names) for names in named.values()}) > 1
+    everyone = set().union(*named.values())
+    said: set[str] = set()
     for (by, target, rule), group in sorted(groups.items()):
         reached = [as_number(found["reached"]) or 0.0 for found in group]
         low, high = _amount(by, min(reached)), _amount(by, max(reached))
@@ -36,10 +38,14 @@ def matched_sentence(runs: Sequence[Run], rows_key: str) -> str:
         # Of the other measures the unit is said by what was matched.
         unit = f" {group[0].get('unit') or 'ms'}" if by == "step_time" else ""
         meanings = {found.get("meaning") for found in group} - {None}
-        counted = f"{rule}: {meanings.pop()}" if len(meanings) == 1 else rule
+        counted = rule
+        if len(meanings) == 1 and rule not in said:
+            counted = f"{rule}: {meanings.pop()}"
+            said.add(rule)
         parts.append(f"by {by.replace('_', ' ')} to {_amount(by, target)}{unit} ({counted}), reached {span}{unit}")
         if apart:
-            parts[-1] = f"{', '.join(sorted(named[by, target, rule]))} {parts[-1]}"
+            own = named[by, target, rule]
+            parts[-1] = f"{'all' if own == everyone else ', '.join(sorted(own))} {parts[-1]}"
     without = {str(value_of(run, rows_key)) for run in runs if run.record and not run.record.get("matching")}
     rest = f"; not matched: {', '.join(sorted(without))}" if without else ""
     return f"Matched {'; '.join(parts)}{rest}."

@@ -82,6 +82,7 @@ class _Maker:
         view = self.view
         by_row, by_line = grouped(self.runs, view.rows), grouped(self.runs, view.columns)
         placed_runs = {(row, line): _having(by_row[row], view.columns, line) for row in by_row for line in by_line}
+        by_line = {line: by_line[line] for line in (*view.names, *by_line) if line in by_line}  # in the order of names
         by_row = {row: group for row, group in by_row.items() if any(placed_runs[row, line] for line in by_line)}
         by_line = {line: group for line, group in by_line.items() if any(placed_runs[row, line] for row in by_row)}
         lines: list[Line] = []

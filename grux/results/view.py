@@ -42,7 +42,7 @@ class View:
     show: tuple[str, ...] = DEFAULT
     baselines: str = "all"
     names: Mapping[str, str] = field(default_factory=dict)
-    """What a line is called in the table, by its value of the key; only in a file."""
+    """What a line is called in the table, by its value of the key, and in which order they stand; only in a file."""
     reported: str | None = None
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Option -> the file that says it; the others stand on the command line, or nowhere."""

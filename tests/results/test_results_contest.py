@@ -291,6 +291,12 @@ def test_rows_of_different_sizes_are_told_apart(tmp_path):
         write_run(tmp_path, make_record(arch=arch) | {"matching": matching})
     caption = table_of(tmp_path).caption
     assert "Matched gru by parameters to 100K (all), reached 100K; lstm by parameters to 200K" in caption
+    for arch in ("gru", "lstm"):
+        matching = {"by": "parameters", "target": 300_000, "reached": 300_000, "rule": "all", "meaning": "every weight"}
+        write_run(tmp_path, make_record(arch=arch, data="ett") | {"matching": matching})
+        write_run(tmp_path, make_record(arch=arch, data="multi30k") | {"matching": matching | {"target": 400_000}})
+    caption = table_of(tmp_path).caption  # what a rule counts is said once
+    assert "; all by parameters to 300K (all: every weight), reached 300K; all by parameters to 400K (all), " in caption
 
 
 def test_a_match_says_its_unit_and_what_its_rule_counts(tmp_path):

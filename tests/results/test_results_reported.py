@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 from fake_runs import write_run
@@ -160,10 +161,13 @@ def own_view(tmp_path, monkeypatch):
 
 
 def test_lines_have_the_names_that_the_file_gives_them(own_view, capsys):
-    own_view("rows: data\ncolumns: arch\nnames: {sst2: film reviews, data: application, ett: not shown}\n")
+    own_view("rows: data\ncolumns: arch\nnames: {sst2: film reviews, data: application, weather: none, ett: heat}\n")
+    for arch in ("gru", "lstm"):
+        write_run(Path("runs"), arch=arch, data="ett")
     assert main(["table", "experiment=quickstart"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split()[0] == "application" and lines[3].startswith(" film reviews ")
+    assert lines[1].split()[0] == "application"
+    assert lines[3].startswith(" film reviews ") and lines[4].startswith(" heat ")
     assert main(["table", "experiment=quickstart", "--format", "csv"]) == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("film reviews,gru,accuracy")
 

@@ -207,6 +207,7 @@ def test_the_other_way_round_compares_the_same(tmp_path):
     assert lines[3].split()[-2:] == ["52K", "62"] and lines[4].split()[-2:] == ["812K", "62"]  # of both archs
     assert lines[6].split() == ["parameters", "52K–812K", "52K–812K"] and lines[7].split() == ["seconds", "62", "62"]
     assert "evaluation of all seeds of a row or column, without" in " ".join(lines[9:])
+    assert lines[9].startswith("Test scores. Mean")  # which metric stands beside each line
     assert render(table, "csv").splitlines()[1].startswith("ett,gru,mse")
 
 
