@@ -63,6 +63,8 @@ class Line:
     name: str
     unit: Unit
     best: str | None = None
+    named: bool = False
+    """Its name is no value of the key, but one that the experiment gives it."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def make_grid(table: Table) -> Grid:
     body = [[Item(printable(row.name), quiet=row.baseline)] for row in table.rows]
     for at, line in enumerate(table.lines):
         cells = [row.cells[at] for row in table.rows]
-        name = printable(line.name if table.transposed else titled(table.columns_key, line.name))
+        name = printable(line.name if table.transposed or line.named else titled(table.columns_key, line.name))
         head.append(Item(name))
         units.append(Item(line.unit.label))
         costs.append(tuple(Item(printable(e.texts[at]), value=e.values[at]) for e in table.line_extras))

@@ -102,7 +102,10 @@ class _Maker:
         rows = self._merged(rows, lines) if view.baselines != "all" else rows
         beside = extras(rows, view.show)
         costs = line_extras(lines, rows, view.show) if transposed else ()
-        lines = [dataclasses.replace(line, name=view.names.get(line.name, line.name)) for line in lines]
+        lines = [
+            dataclasses.replace(line, name=view.names[line.name], named=True) if line.name in view.names else line
+            for line in lines
+        ]
         return Table(
             rows_key=view.rows,
             columns_key=view.names.get(view.columns, view.columns),

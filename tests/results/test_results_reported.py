@@ -170,6 +170,9 @@ def test_lines_have_the_names_that_the_file_gives_them(own_view, capsys):
     assert lines[3].startswith(" film reviews ") and lines[4].startswith(" heat ")
     assert main(["table", "experiment=quickstart", "--format", "csv"]) == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("film reviews,gru,accuracy")
+    own_view('rows: arch\ncolumns: "data,model.features"\nnames: {"sst2, 128": "films, new ones"}\n')
+    assert main(["table", "experiment=quickstart"]) == 0
+    assert " films, new ones " in capsys.readouterr().out.splitlines()[1]
 
 
 def test_a_reference_of_the_file_may_be_filtered_out_or_taken_back(own_view, capsys):
