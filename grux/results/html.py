@@ -20,10 +20,11 @@ from grux.results.sections import footnotes, sections
 
 STYLE = """\
 :root { color-scheme: light dark; font: 16px/1.45 system-ui, sans-serif; }
-body { margin: 1.5rem auto; max-width: 70rem; padding: 0 1rem; }
-.grux-table { overflow-x: auto; }
+body { margin: 1.5rem auto; max-width: 110rem; padding: 0 1rem; }
+.grux-table { overflow-x: auto; container-type: inline-size; }
 .grux-table table { border-collapse: collapse; border-block: 2px solid; font-variant-numeric: tabular-nums; }
-.grux-table caption { caption-side: bottom; text-align: start; font-size: .875rem; padding-block: .5rem; }
+.grux-table caption { caption-side: bottom; text-align: start; font-size: .875rem; padding-block: .5rem;
+  max-width: min(60rem, 100cqi); position: sticky; inset-inline-start: 0; }
 .grux-table thead, .grux-table tbody + tbody { border-block: 1px solid; }
 .grux-table :is(th, td) { padding: .2rem .7rem; text-align: end; white-space: nowrap; font-weight: normal; }
 .grux-table .label { text-align: start; }
