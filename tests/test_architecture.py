@@ -88,7 +88,7 @@ FOREIGN = ("torch", "keras", "tensorflow")  # grux reads and writes their arrays
 WITHOUT_JAX = ("batch", "errors", "arguments", "provenance", "nearest", "data", "results")
 NEEDS_JAX = ("jax", "jaxlib", "flax", "optax", "orbax", "chex", "grux.shapes", "grux.rates")
 LOOPS = {
-    "scan": ("engine", "training", "models/sample.py"),
+    "scan": ("engine", "training", "models/sample.py", "tasks/edits.py"),
     "associative_scan": ("engine",),
     "fori_loop": ("engine", "training"),
 }

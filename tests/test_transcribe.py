@@ -181,7 +181,8 @@ def test_a_run_that_never_heard_sound_is_refused(runs, capsys, tmp_path):
 def test_scores_and_signatures_are_in_the_record(runs):
     record = json.loads((runs / "default" / "strings" / "result.json").read_text())
     (row,) = record["seeds"]
-    assert set(row["scores"]["test"]) == {"loss", "wer", "cer"} and set(row["scores"]["validation"]) == {"loss"}
+    assert set(row["scores"]["test"]) == {"loss", "ler", "wer", "cer"}
+    assert set(row["scores"]["validation"]) == {"loss", "ler"} and record["selection"]["metric"] == "ler"
     assert record["metric"]["primary"] == "wer" and not record["metric"]["higher_is_better"]
     assert row["scores"]["test"]["wer"] < 0.4 and "decode:greedy" in record["signatures"]["wer"]
     assert set(record["artifacts"]) == {"front_end.json", "vocabulary.json"}

@@ -8,7 +8,7 @@ from typing import Any
 
 # Records keep fractions; a reader expects percent.
 PERCENT = frozenset(
-    {"accuracy", "f1", "f1_point_adjusted_inflated", "macro_f1", "exact_match", "ece", "coverage", "wer", "cer"},
+    {"accuracy", "f1", "f1_point_adjusted_inflated", "macro_f1", "exact_match", "ece", "coverage", "wer", "cer", "ler"},
 )
 NAMES = {
     "auprc": "AUPRC",
@@ -24,6 +24,7 @@ NAMES = {
     "f1": "F1",
     "f1_point_adjusted_inflated": "F1 point-adjusted (inflated)",
     "macro_f1": "macro F1",
+    "ler": "LER",
     "mae": "MAE",
     "mase": "MASE",
     "mse": "MSE",
@@ -43,7 +44,7 @@ HIGHER = frozenset(
 )
 LOWER = frozenset(
     {
-        *("loss", "perplexity", "bits_per_character", "nll", "nll_after_first", "ece", "wer", "cer"),
+        *("loss", "perplexity", "bits_per_character", "nll", "nll_after_first", "ece", "wer", "cer", "ler"),
         *("mse", "mae", "mase", "rse", "pinball", "crps"),
     }
 )

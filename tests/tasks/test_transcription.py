@@ -46,7 +46,7 @@ def data():
 
 def test_the_loss_is_the_sum_over_all_paths():
     outputs, batch = data()
-    total, count = Transcription(info=INFO).loss(outputs, batch)
+    total, count = Transcription(info=INFO, selection="ler").loss(outputs, batch)
     wanted = sum(
         plain_nats(np.asarray(row), steps, labels)
         for row, steps, labels in zip(outputs, STEPS, TEXTS, strict=True)
@@ -56,7 +56,7 @@ def test_the_loss_is_the_sum_over_all_paths():
 
 
 def test_padding_and_fillers_count_for_nothing():
-    task, (outputs, batch) = Transcription(info=INFO), data()
+    task, (outputs, batch) = Transcription(info=INFO, selection="ler"), data()
     whole = task.metrics(outputs, batch)["loss"]
     parts = [
         task.metrics(outputs[row : row + 1], jax.tree.map(lambda x, r=row: x[r : r + 1], batch)) for row in range(4)
@@ -66,19 +66,51 @@ def test_padding_and_fillers_count_for_nothing():
     gradient = jax.grad(lambda x: task.loss(x, batch)[0])(outputs)
     assert jnp.isfinite(gradient).all() and not gradient[3].any() and not gradient[1, 3].any()
     assert gradient[:2, :3].any(-1).all()
-    assert set(task.summarise(task.metrics(outputs, batch))) == {"loss"}
+    assert [float(value) for value in parts[3]["ler"]] == [0.0, 0]
+    assert set(task.summarise(task.metrics(outputs, batch))) == {"loss", "ler"}
+
+
+def plain_distance(written, wanted):
+    """Wagner and Fischer's table, cell by cell."""
+    table = [list(range(len(wanted) + 1))]
+    for i, each in enumerate(written, 1):
+        table.append([i])
+        for j, label in enumerate(wanted, 1):
+            before = table[i - 1]
+            table[i].append(min(before[j] + 1, before[j - 1] + (each != label), table[i][j - 1] + 1))
+    return table[-1][-1]
+
+
+def test_the_label_error_rate_is_the_edit_distance_of_what_paths_collapse_to():
+    random = np.random.default_rng(1)
+    steps, lengths = random.integers(0, 13, 200), random.integers(0, 7, 200)
+    classes, labels = random.integers(0, 4, (200, 12)), random.integers(1, 4, (200, 6))
+    wanted = [
+        plain_distance(collapsed(path[:n]), text[:m])
+        for path, n, text, m in zip(classes.tolist(), steps, labels.tolist(), lengths, strict=True)
+    ]
+    outputs = 5.0 * jax.nn.one_hot(jnp.asarray(classes), 4)
+    masks = [np.arange(width) < each[:, None] for width, each in ((12, steps), (6, lengths))]
+    targets = np.where(masks[1], labels + FIRST - 1, 0)
+    batch = Batch(*map(jnp.asarray, (np.zeros((200, 12, 2), np.float32), masks[0], targets, masks[1])))
+    info = Info(name="toy", task="transcription", features=2, target_vocabulary=FIRST + 3)
+    errors, count = Transcription(info=info, selection="ler").metrics(outputs, batch)["ler"]
+    assert (float(errors), int(count)) == (sum(wanted), lengths.sum()) and 0 < sum(wanted) < steps.sum()
+    assert Transcription(info=info, selection="loss").selection == "loss"
 
 
 def test_error_rates_by_hand():
-    scores, signatures = Transcription(info=INFO).corpus_metrics(["one too", "", "six"], ["one two", "nine", "six six"])
+    scores, signatures = Transcription(info=INFO, selection="ler").corpus_metrics(
+        ["one too", "", "six"], ["one two", "nine", "six six"]
+    )
     # Of five words one is replaced and two are left out; of 18 characters w for o ("too"), "nine" and " six" are lost.
     assert scores == {"wer": pytest.approx(3 / 5), "cer": pytest.approx((1 + 4 + 4) / 18)}
     assert set(signatures) == {"wer", "cer"} and "decode:greedy" in signatures["wer"]
     with pytest.raises(DataError, match="1 transcripts cannot be scored against 2 references"):
-        Transcription(info=INFO).corpus_metrics(["a"], ["a", "b"])
+        Transcription(info=INFO, selection="ler").corpus_metrics(["a"], ["a", "b"])
 
 
 def test_without_jiwer_it_says_so_before_the_training(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"jiwer, which is not installed; run: pip install \"grux\[speech\]\""):
-        Transcription(info=INFO)
+        Transcription(info=INFO, selection="ler")
