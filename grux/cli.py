@@ -3,6 +3,7 @@
 Nothing heavy is imported here: each sub-command imports what it needs when it is called.
 """
 
+import contextlib
 import importlib
 import io
 import os
@@ -63,33 +64,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # latin-1 and ASCII have no ± and no ─; stderr replaces on its own
+    code = 0
     try:
-        code = _dispatch(arguments)
+        try:
+            code = _dispatch(arguments)
+        except BrokenPipeError:
+            raise
+        except (KeyboardInterrupt, Exception) as error:
+            code = report(error)
         sys.stdout.flush()  # here, where a closed pipe can still be answered
-        return code
     except BrokenPipeError:  # `grux ls | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (KeyboardInterrupt, Exception) as error:
-        return report(error)
+    return code
 
 
 def report(error: BaseException) -> int:
     """Print what went wrong, one sentence where it is no bug, and return its exit code."""
     if isinstance(error, KeyboardInterrupt):
         error = Interrupted("interrupted; the same command goes on where it stopped.")
-    debug = os.environ.get("GRUX_DEBUG", "") not in ("", "0")
-    if isinstance(error, GruxError):
-        if debug:
+    known = isinstance(error, GruxError)
+    sentence = " ".join(str(error).split())
+    if not known:
+        line = next(iter(str(error).splitlines()), "")
+        sentence = f"this is a bug, please report it with the lines above: {type(error).__name__}: {line}"
+    with contextlib.suppress(BrokenPipeError):  # `grux ls 2>&1 | head`
+        if not known or os.environ.get("GRUX_DEBUG", "") not in ("", "0"):
             traceback.print_exception(error)
-        print(f"grux: {' '.join(str(error).split())}", file=sys.stderr)
-        return error.exit_code
-    traceback.print_exception(error)
-    line = next(iter(str(error).splitlines()), "")
-    print(
-        f"grux: this is a bug, please report it with the lines above: {type(error).__name__}: {line}", file=sys.stderr
-    )
-    return 1
+        print(f"grux: {sentence}", file=sys.stderr)
+    return error.exit_code if isinstance(error, GruxError) else 1
 
 
 def _dispatch(arguments: list[str]) -> int:
