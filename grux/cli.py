@@ -39,6 +39,10 @@ COMMANDS = {
     "doctor": "versions, devices, folders: what a bug report needs",
 }
 
+GOES_ON = ("train", "tune")
+"""Commands that find what they had done when they are called again."""
+CTRL_C = 130  # 128 + SIGINT, as shells say it
+
 HELP = """\
 grux: compare recurrent networks fairly, from a question to a table with error bars.
 
@@ -54,8 +58,8 @@ Commands (each explains itself with --help):
   grux --version
 
 Exit codes: 0 done, 1 a bug, 2 usage, 3 data, 4 diverged, 5 out of memory, 6 storage, 7 checkpoint,
-75 interrupted (the same command goes on). A sweep gives that of its first job that failed; 124 is out of
-time, 128 + N killed by signal N. GRUX_DEBUG=1 shows where an error came from.
+75 interrupted (the same command goes on), 130 Ctrl-C where nothing goes on. A sweep gives that of its first job
+that failed; 124 is out of time, 128 + N killed by signal N. GRUX_DEBUG=1 shows where an error came from.
 """
 
 
@@ -70,7 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = _dispatch(arguments)
         except BrokenPipeError:
             raise
-        except (KeyboardInterrupt, Exception) as error:
+        except KeyboardInterrupt:
+            code = _interrupted(arguments)
+        except Exception as error:
             code = report(error)
         sys.stdout.flush()  # here, where a closed pipe can still be answered
     except BrokenPipeError:  # `grux ls | head`: the reader has seen enough
@@ -78,10 +84,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def report(error: BaseException) -> int:
+def _interrupted(arguments: list[str]) -> int:
+    """The exit code after Ctrl-C, with a promise only where it is kept."""
+    if arguments[:1] and arguments[0] in GOES_ON:
+        return report(Interrupted("interrupted; the same command goes on where it stopped."))
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # the shell's prompt gets a line of its own
+    return CTRL_C
+
+
+def report(error: Exception) -> int:
     """Print what went wrong, one sentence where it is no bug, and return its exit code."""
-    if isinstance(error, KeyboardInterrupt):
-        error = Interrupted("interrupted; the same command goes on where it stopped.")
     known = isinstance(error, GruxError)
     sentence = " ".join(str(error).split())
     if not known:

@@ -357,3 +357,16 @@ def test_a_reader_that_has_gone_is_no_error(place: Path, arguments: list[str], c
     if code:
         assert subprocess.run(command, env=environment, stdout=writer, stderr=writer, timeout=60).returncode == code
     os.close(writer)
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "chat", "classify", "table", "demo"])
+def test_ctrl_c_promises_to_go_on_only_where_something_does(capsys, monkeypatch, command: str):
+    def run(words: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"grux.commands.{command}.run", run)
+    code, out, err = answer(capsys, command)
+    if command in ("train", "tune"):
+        assert code == 75 and err == "grux: interrupted; the same command goes on where it stopped.\n"
+    else:
+        assert (code, out, err) == (130, "", "")
