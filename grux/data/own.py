@@ -120,6 +120,12 @@ def separator_of(line: str) -> str:
     return max(SEPARATORS.values(), key=lambda mark: len(next(csv.reader(io.StringIO(line), delimiter=mark), [])))
 
 
+def header_of(path: Path, encoding: str) -> list[str]:
+    """The cells of the first line that is not empty, whatever stands below; raises `DataError` as `own_text` does."""
+    line = own_text(path, encoding).lstrip("\r\n").splitlines()[0]
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator_of(line)))]
+
+
 def read_own(path: Path, *, encoding: str, separator: str | None, empty: Empty) -> Table:
     """A table with a header.
 
