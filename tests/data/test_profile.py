@@ -134,7 +134,7 @@ def test_lengths_and_classes(tmp_path):
         "Classes (mood): often 240, rare 60.",
         "Words of a text (review): 2 to 6, median 4, 90 % up to 6, 99 % up to 6.",
     ]
-    assert found.odd[0].startswith("The classes are unbalanced: 240 training rows of 'often' and 60 of 'rare'")
+    assert found.odd[0].startswith("The classes are unbalanced: 240 rows of 'often' and 60 of 'rare'")
 
 
 def test_repeats_and_contradictions(tmp_path):
