@@ -14,6 +14,7 @@ from grux.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from grux.data.texts import Kept
+    from grux.data.tokenise import Tokenizer
     from grux.trained import Trained
 
 EXAMPLES = """\
@@ -93,11 +94,16 @@ def read(model: "Trained", texts: Sequence[str]) -> tuple[list[list[int]], list[
             "are read, as in training."
         )
         coded = [cut(ids, most, keep) for ids in coded]
+    return coded, notes + unknown_of(tokenizer, texts)
+
+
+def unknown_of(tokenizer: "Tokenizer", texts: Sequence[str]) -> list[str]:
+    """A sentence that names what of the texts the vocabulary does not know; none where it knows all."""
     unknown = list(dict.fromkeys(token for text in texts for token in tokenizer.unknown(text)))
-    if unknown:
-        names = ", ".join(map(repr, unknown[:NAMED])) + (f" and {len(unknown) - NAMED} more" * (len(unknown) > NAMED))
-        notes.append(f"the vocabulary of the run does not know {names}.")
-    return coded, notes
+    if not unknown:
+        return []
+    names = ", ".join(map(repr, unknown[:NAMED])) + (f" and {len(unknown) - NAMED} more" * (len(unknown) > NAMED))
+    return [f"the vocabulary of the run does not know {names}."]
 
 
 def limit_of(model: "Trained") -> tuple[int | None, "Kept"]:
