@@ -192,7 +192,7 @@ def test_classify_gives_each_text_its_class(films, capsys, tmp_path: Path):
     code, out, err = answer(capsys, "classify", str(films), "--file", str(tmp_path / "in.csv"), "--text", "review")
     assert code == 0 and [line.split("\t") for line in out.splitlines()] == rows
     assert err == "grux: the vocabulary of the run does not know ',', 'funnier', 'than', 'the'.\n", err
-    (tmp_path / "IN.TSV").write_text("\n\"n\"\ta text\n1\tno\ttable, it has three cells\n")
+    (tmp_path / "IN.TSV").write_text('\n"n"\ta text\n1\tno\ttable, it has three cells\n')
     for words, code, sentence in (
         ([" "], 3, "text 1 (' ') has no token"),
         (["a", "--text", "review"], 2, "--text review names a column, and no file is there"),

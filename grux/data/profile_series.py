@@ -40,7 +40,8 @@ def series_profile(sheet: Sheet, found: Findings) -> None:
         _tell_odd_cells(column, found)
     if time.missing:
         found.odd.append(
-            f"Column {time.name!r} lacks {several(time.missing, 'time', 'times')}: repair or remove these rows."
+            f"Column {time.name!r} lacks {several(time.missing, 'time', 'times')}: repair or remove "
+            f"{'this row' if time.missing == 1 else 'these rows'}."
         )
         found.trainable = False
     for column, marked in marks.items():

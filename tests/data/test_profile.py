@@ -63,7 +63,7 @@ UNTRAINABLE = {
         "Line 7, column 'load': 'high' is none of its numbers",
     ),
     "odd time": (replaced(HOURS, 7, "noon,1,3"), "Line 7, column 'time': 'noon' is none of its times: repair it."),
-    "no time": (replaced(HOURS, 7, ",1,3"), "Column 'time' lacks 1 time:"),
+    "no time": (replaced(HOURS, 7, ",1,3"), "Column 'time' lacks 1 time: repair or remove this row."),
     "too short": (HOURS[:5], "4 rows are too few for a window and a horizon"),
     "constant": (
         ["time,a", *(f"2020-01-{i:02d},1" for i in range(1, 30))],
