@@ -10,6 +10,8 @@ from typing import Any
 PERCENT = frozenset(
     {"accuracy", "f1", "f1_point_adjusted_inflated", "macro_f1", "exact_match", "ece", "coverage", "wer", "cer"},
 )
+# Shares of examples or of pairs, 0 to 1; error rates of what is written (wer, cer) may exceed 1.
+SHARES = (PERCENT - {"wer", "cer"}) | {"auroc", "auprc"}
 NAMES = {
     "auprc": "AUPRC",
     "auroc": "AUROC",
@@ -67,6 +69,11 @@ class Unit:
     @property
     def scale(self) -> float:
         return 100.0 if self.metric in PERCENT else 1.0
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """What a score as printed cannot fall below or exceed; None where there is no such end."""
+        return (0.0, self.scale) if self.metric in SHARES else None
 
     @property
     def name(self) -> str:
