@@ -24,6 +24,7 @@ from grux.folder import RunFolder, now
 from grux.matching import keep, kept, sentence
 from grux.results.record import storage_error, write_atomic, write_json
 from grux.results.select import SEEDS, WITHOUT_EFFECT, leaves
+from grux.results.units import with_unit
 from grux.together import CHECKPOINTS, Plan, Program, alone, elsewhere
 from grux.training.checkpoint import Checkpoints
 from grux.training.interrupts import StopFlag
@@ -169,6 +170,7 @@ def _run(
             progress=progress,
             stop=stopped,
             on_checkpoint=reached,
+            shown=with_unit,
         )
         if restored:
             progress.note(f"{title}: going on from step {restored[0]}" + (f" of {steps}" if steps else ""))

@@ -140,6 +140,12 @@ def decimals_for(metric: str, means: Iterable[float], half_widths: Iterable[floa
     return _visible([*sizes, *widths], decimals, MOST_DECIMALS)
 
 
+def with_unit(metric: str, score: float) -> str:
+    """One score by itself, as a table would print it: "81.2 %", "0.451"."""
+    percent = " %" if metric in PERCENT else ""
+    return Unit(metric, "", None, decimals_for(metric, [score], ())).number(score) + percent
+
+
 def _visible(sizes: Sequence[float], decimals: int, most: int) -> int:
     """Decimals, `most` at most, with which none of these prints as zero."""
     while sizes and decimals < most and min(sizes) < 0.5 * 10**-decimals:
