@@ -177,7 +177,7 @@ def _run(
             going = np.repeat([plan is not None for plan in program.plans], config["seeds"])
             state = loop.go_on(replace(restored[1], active=restored[1].active & going), restored[2])
         whole = (steps, "step") if steps else (math.ceil(config["seconds"]), "second")
-        progress.start(title, loop.done(), *whole)
+        progress.start(title, loop.done(), *whole, compiling=lambda: programs.compile_seconds)
         state = loop.train(state)
         lost = [divergence(state, members) for _, members in _members(program)]
         if all(lost):

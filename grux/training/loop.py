@@ -122,6 +122,7 @@ class Loop:
     def go_on(self, state: TrainState, position: dict[str, Any]) -> TrainState:
         """Continue from a checkpoint: the state of the real seeds as numpy arrays, and its position."""
         self.position = Position(**position)
+        self._programs.compile_seconds += self.position.compile_seconds
         state = self._axis.filled(state)
         return self._axis.place(dataclasses.replace(state, active=state.active & self._axis.is_real()), seeded=True)
 
@@ -131,7 +132,6 @@ class Loop:
         Raises Interrupted after saving when `stop()` turns true.
         """
         at, pace = self.position, self._pace
-        self._programs.compile_seconds += at.compile_seconds
         self._watch.lap()  # what came before was no training
         active = bool(np.asarray(state.active).any())
         while active and not self._over():
