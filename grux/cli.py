@@ -3,6 +3,7 @@
 Nothing heavy is imported here: each sub-command imports what it needs when it is called.
 """
 
+import contextlib
 import importlib
 import io
 import os
@@ -38,6 +39,10 @@ COMMANDS = {
     "doctor": "versions, devices, folders: what a bug report needs",
 }
 
+GOES_ON = ("train", "tune")
+"""Commands that find what they had done when they are called again."""
+CTRL_C = 130  # 128 + SIGINT, as shells say it
+
 HELP = """\
 grux: compare recurrent networks fairly, from a question to a table with error bars.
 
@@ -53,8 +58,8 @@ Commands (each explains itself with --help):
   grux --version
 
 Exit codes: 0 done, 1 a bug, 2 usage, 3 data, 4 diverged, 5 out of memory, 6 storage, 7 checkpoint,
-75 interrupted (the same command goes on). A sweep gives that of its first job that failed; 124 is out of
-time, 128 + N killed by signal N. GRUX_DEBUG=1 shows where an error came from.
+75 interrupted (the same command goes on), 130 Ctrl-C where nothing goes on. A sweep gives that of its first job
+that failed; 124 is out of time, 128 + N killed by signal N. GRUX_DEBUG=1 shows where an error came from.
 """
 
 
@@ -63,33 +68,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # latin-1 and ASCII have no ± and no ─; stderr replaces on its own
+    code = 0
     try:
-        code = _dispatch(arguments)
+        try:
+            code = _dispatch(arguments)
+        except BrokenPipeError:
+            raise
+        except KeyboardInterrupt:
+            code = _interrupted(arguments)
+        except Exception as error:
+            code = report(error)
         sys.stdout.flush()  # here, where a closed pipe can still be answered
-        return code
     except BrokenPipeError:  # `grux ls | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (KeyboardInterrupt, Exception) as error:
-        return report(error)
+    return code
 
 
-def report(error: BaseException) -> int:
+def _interrupted(arguments: list[str]) -> int:
+    """The exit code after Ctrl-C, with a promise only where it is kept."""
+    if arguments[:1] and arguments[0] in GOES_ON:
+        return report(Interrupted("interrupted; the same command goes on where it stopped."))
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # the shell's prompt gets a line of its own
+    return CTRL_C
+
+
+def report(error: Exception) -> int:
     """Print what went wrong, one sentence where it is no bug, and return its exit code."""
-    if isinstance(error, KeyboardInterrupt):
-        error = Interrupted("interrupted; the same command goes on where it stopped.")
-    debug = os.environ.get("GRUX_DEBUG", "") not in ("", "0")
-    if isinstance(error, GruxError):
-        if debug:
+    known = isinstance(error, GruxError)
+    sentence = " ".join(str(error).split())
+    if not known:
+        line = next(iter(str(error).splitlines()), "")
+        sentence = f"this is a bug, please report it with the lines above: {type(error).__name__}: {line}"
+    with contextlib.suppress(BrokenPipeError):  # `grux ls 2>&1 | head`
+        if not known or os.environ.get("GRUX_DEBUG", "") not in ("", "0"):
             traceback.print_exception(error)
-        print(f"grux: {' '.join(str(error).split())}", file=sys.stderr)
-        return error.exit_code
-    traceback.print_exception(error)
-    line = next(iter(str(error).splitlines()), "")
-    print(
-        f"grux: this is a bug, please report it with the lines above: {type(error).__name__}: {line}", file=sys.stderr
-    )
-    return 1
+        print(f"grux: {sentence}", file=sys.stderr)
+    return error.exit_code if isinstance(error, GruxError) else 1
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -24,6 +24,7 @@ from grux.folder import RunFolder, now
 from grux.matching import keep, kept, sentence
 from grux.results.record import storage_error, write_atomic, write_json
 from grux.results.select import SEEDS, WITHOUT_EFFECT, leaves
+from grux.results.units import with_unit
 from grux.together import CHECKPOINTS, Plan, Program, alone, elsewhere
 from grux.training.checkpoint import Checkpoints
 from grux.training.interrupts import StopFlag
@@ -169,13 +170,14 @@ def _run(
             progress=progress,
             stop=stopped,
             on_checkpoint=reached,
+            shown=with_unit,
         )
         if restored:
             progress.note(f"{title}: going on from step {restored[0]}" + (f" of {steps}" if steps else ""))
             going = np.repeat([plan is not None for plan in program.plans], config["seeds"])
             state = loop.go_on(replace(restored[1], active=restored[1].active & going), restored[2])
         whole = (steps, "step") if steps else (math.ceil(config["seconds"]), "second")
-        progress.start(title, loop.done(), *whole)
+        progress.start(title, loop.done(), *whole, compiling=lambda: programs.compile_seconds)
         state = loop.train(state)
         lost = [divergence(state, members) for _, members in _members(program)]
         if all(lost):

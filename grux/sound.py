@@ -22,6 +22,8 @@ class Sound:
     def __init__(self, path: Path):
         """Raises UsageError without the extra `speech`, DataError for what is no sound."""
         soundfile = _package("soundfile", "A file of sound is read by")
+        if path.is_dir():
+            raise DataError(f"{path} is a folder; name the files of sound in it, like {path / '*.wav'}.")
         if not path.is_file():
             raise DataError(f"{path} is not there; name a file of sound.")
         try:

@@ -2,12 +2,15 @@
 
 import csv
 import json
+import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from grux.cli import main
+from grux.commands.detect_picture import picture
 from grux.launch.jobs import prepare
 from grux.results.record import read_run
 from grux.results.render import render
@@ -102,6 +105,27 @@ def test_threshold_output_and_picture(finished, tmp_path, capsys):
     code, out, _ = answer(capsys, *words, "--output", str(output), "--picture", str(image))
     assert code == 0 and not out and list(csv.DictReader(output.read_text().splitlines())) == rows
     assert image.read_bytes().startswith(b"\x89PNG")
+
+
+def test_each_channel_is_drawn_on_axes_of_its_own():
+    from matplotlib.figure import Figure
+
+    values = np.stack([np.linspace(0, 1e-3, 50), np.linspace(9e5, 1e6, 50)] * 4, axis=1)
+    scores = np.r_[np.full(5, np.nan), np.linspace(0.5, 2, 45)]
+    title = "gru_with_a_very_long_name_indeed on csv_anomaly, seed 0"
+    info = types.SimpleNamespace(stride=5, channels=tuple("abcdefgh"))
+    model: Any = types.SimpleNamespace(title=title, info=info)
+    figure = picture(model, [f"row {i}" for i in range(50)], values, scores, scores > 1.5, 1.5, "as given")
+    assert [panel.title for panel in figure.panels] == [*"abcdef", ""] and figure.legend is None
+    assert f"By {title}: 15 of 45 flagged." in figure.caption and "2 more channels are not drawn" in figure.caption
+    drawn = []
+    for panel in figure.panels:
+        panel.draw(axes := Figure().add_subplot(), {})
+        drawn.append(axes)
+    assert len({axes.get_xlim() for axes in drawn}) == 1
+    for place, axes in enumerate(drawn[:-1]):
+        (line,) = axes.lines
+        np.testing.assert_array_equal(line.get_ydata(), values[:, place])
 
 
 def test_how_a_file_is_read_can_be_said(finished, tmp_path, capsys):

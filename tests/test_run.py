@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,13 @@ def test_forecasting_has_baselines(tmp_path: Path):
     assert set(record["baselines"]) == {"last_value", "seasonal_naive", "linear"}
     assert all(set(scores["test"]) == {"mse", "mae", "mase", "rse", "corr"} for scores in record["baselines"].values())
     assert record["metric"]["primary"] == "mse" and record["selection"]["mode"] == "min"
+
+
+def test_the_line_of_progress_has_the_unit_of_the_table(tmp_path: Path, capsys):
+    record = train("steps=2", "progress=plain", folder=tmp_path / "run")
+    best = record["seeds"][0]["scores"]["validation"]["accuracy"]
+    *_, last = [line for line in capsys.readouterr().out.splitlines() if "step 2/2" in line]
+    assert re.search(rf"validation accuracy \d+\.\d % \(best {100 * best:.1f} %\)$", last), last
 
 
 # What goes wrong

@@ -63,6 +63,8 @@ def test_raw_sound_is_sixteen_bits_little_endian():
 def test_what_is_no_sound_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"none\.wav is not there"):
         Sound(tmp_path / "none.wav")
+    with pytest.raises(DataError, match=r"is a folder; name the files of sound in it, like .*/\*\.wav\.$"):
+        Sound(tmp_path)
     (tmp_path / "text.wav").write_text("no sound at all")
     with pytest.raises(DataError, match=r"text\.wav cannot be read as sound"):
         Sound(tmp_path / "text.wav")

@@ -192,6 +192,7 @@ def test_classify_gives_each_text_its_class(films, capsys, tmp_path: Path):
     code, out, err = answer(capsys, "classify", str(films), "--file", str(tmp_path / "in.csv"), "--text", "review")
     assert code == 0 and [line.split("\t") for line in out.splitlines()] == rows
     assert err == "grux: the vocabulary of the run does not know ',', 'funnier', 'than', 'the'.\n", err
+    (tmp_path / "IN.TSV").write_text('\n"n"\ta text\n1\tno\ttable, it has three cells\n')
     for words, code, sentence in (
         ([" "], 3, "text 1 (' ') has no token"),
         (["a", "--text", "review"], 2, "--text review names a column, and no file is there"),
@@ -199,6 +200,10 @@ def test_classify_gives_each_text_its_class(films, capsys, tmp_path: Path):
         (["--file", str(tmp_path / "no.csv"), "--text", "review"], 3, "did you mean"),
         (["a", "--file", "x"], 2, "give one of the two"),
         (["--file", str(tmp_path / "none.txt")], 3, "none.txt"),
+        (["--file", str(tmp_path / "in.csv")], 2, "add --text with one of review, n, or rename the file"),
+        (["--file", str(tmp_path / "IN.TSV")], 2, "add --text with one of n, a text, or rename the file"),
+        (["--file", str(tmp_path / "no.csv")], 3, "did you mean"),
+        (["--file", str(tmp_path)], 3, "Is a directory"),
     ):
         given, _, err = answer(capsys, "classify", str(films), *words)
         assert given == code and sentence in err and err.count("\n") == 1, err

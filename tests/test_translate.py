@@ -11,6 +11,7 @@ from own_files import write
 from small_runs import train
 
 from grux.cli import main
+from grux.commands.chat import COMMANDS
 from grux.commands.translations import Translator
 from grux.data.turns import SEPARATOR
 from grux.trained import load
@@ -199,6 +200,23 @@ def test_chat_searches_or_draws(talker: Path, capsys, monkeypatch):
     assert cold == chat(capsys, monkeypatch, talker, said)
     code, _, err = answer(capsys, "chat", str(talker), "--beam", "2", "--temperature", "1")
     assert code == 2 and "give one of the two" in err
+
+
+def test_chat_says_its_commands_and_what_of_a_turn_it_does_not_know(talker: Path, capsys, monkeypatch):
+    said = ["Red zebra", "/reset", "old key", "/help"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(said)))
+    code, out, err = answer(capsys, "chat", str(talker))
+    assert code == 0 and out.count("\n") == 2
+    assert err == f"grux: the vocabulary of the run does not know 'Red', 'zebra'.\n{COMMANDS}\n"
+    for name in ("stdin", "stdout"):
+        monkeypatch.setattr(f"sys.{name}", Terminal("/quit\n"))
+    assert answer(capsys, "chat", str(talker))[2] == f"{COMMANDS}\n"
+    assert "/reset" in COMMANDS and "/quit" in COMMANDS
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
 def test_chat_is_for_dialogues(french: Path, talker: Path, capsys):

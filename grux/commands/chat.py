@@ -7,10 +7,11 @@ from grux.commands.use import add_seed, parser, trained, within
 from grux.errors import UsageError
 
 EXAMPLES = """\
-  grux chat gru-tsv_turns-1a2b3c4d                 type, and it answers; /reset forgets, /quit or Ctrl-D ends
+  grux chat gru-tsv_turns-1a2b3c4d                 type, and it answers; /help says how to stop
   grux chat RUN --beam 5 < questions.txt           an answer for each line with words
   grux chat RUN --temperature 0.8 --seed 3         drawn answers; another --seed is another conversation
 """
+COMMANDS = "/reset forgets what was said, /quit or Ctrl-D ends, /help says this."
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -29,11 +30,13 @@ def run(arguments: Sequence[str]) -> int:
 
     model = trained(given, "dialogue")
 
+    from grux.commands.classify import unknown_of
     from grux.commands.translations import Translator
     from grux.data.turns import SEPARATOR, joined
 
     context = model.run.config["data"]["context"]
-    speaker = Translator(model, beam=given.beam or 1)
+    # What a source has of earlier turns was told when it was said.
+    speaker = Translator(model, beam=given.beam or 1, tells_unknown=False)
     turns: list[str] = []
     spoken = 0
     for said in _lines():
@@ -41,8 +44,12 @@ def run(arguments: Sequence[str]) -> int:
             turns = []
         elif said == "/quit":
             break
+        elif said == "/help":
+            print(COMMANDS, file=sys.stderr)
         elif text := " ".join(said.replace(SEPARATOR, " ").split()):
             turns = [*turns, text][-context:]
+            for note in unknown_of(speaker.source, [text]):
+                print(f"grux: {note}", file=sys.stderr)
             if given.temperature:
                 draws = (given.seed, spoken)
                 answer = speaker.draw(joined(turns, context), temperature=given.temperature, draws=draws)
@@ -59,6 +66,8 @@ def _lines() -> Iterator[str]:
     typed = sys.stdin.isatty() and sys.stdout.isatty()
     if typed:
         import readline  # noqa: F401  (the keys that edit a line)
+
+        print(COMMANDS, file=sys.stderr)
     while True:
         if typed:
             try:

@@ -14,6 +14,7 @@ from grux.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from grux.data.texts import Kept
+    from grux.data.tokenise import Tokenizer
     from grux.trained import Trained
 
 EXAMPLES = """\
@@ -25,6 +26,7 @@ EXAMPLES = """\
 ROWS = 64
 MULTIPLE = 16
 """Shapes are few, as each is compiled anew."""
+TABLES = (".csv", ".tsv")
 NAMED = 5
 """Unknown tokens that are named."""
 
@@ -40,6 +42,8 @@ def run(arguments: Sequence[str]) -> int:
         raise UsageError("texts stand on the command line and in --file; give one of the two.")
     if given.text and not given.file:
         raise UsageError(f"--text {given.text} names a column, and no file is there; name it by --file FILE.")
+    if given.file and not given.text:
+        _refuse_table(given.file)
 
     model = trained(given, "classification")
 
@@ -90,11 +94,16 @@ def read(model: "Trained", texts: Sequence[str]) -> tuple[list[list[int]], list[
             "are read, as in training."
         )
         coded = [cut(ids, most, keep) for ids in coded]
+    return coded, notes + unknown_of(tokenizer, texts)
+
+
+def unknown_of(tokenizer: "Tokenizer", texts: Sequence[str]) -> list[str]:
+    """A sentence that names what of the texts the vocabulary does not know; none where it knows all."""
     unknown = list(dict.fromkeys(token for text in texts for token in tokenizer.unknown(text)))
-    if unknown:
-        names = ", ".join(map(repr, unknown[:NAMED])) + (f" and {len(unknown) - NAMED} more" * (len(unknown) > NAMED))
-        notes.append(f"the vocabulary of the run does not know {names}.")
-    return coded, notes
+    if not unknown:
+        return []
+    names = ", ".join(map(repr, unknown[:NAMED])) + (f" and {len(unknown) - NAMED} more" * (len(unknown) > NAMED))
+    return [f"the vocabulary of the run does not know {names}."]
 
 
 def limit_of(model: "Trained") -> tuple[int | None, "Kept"]:
@@ -128,6 +137,18 @@ def probabilities(model: "Trained", coded: Sequence[Sequence[int]]):
         batch = Batch(*map(jnp.asarray, (tokens, mask, nothing, nothing >= 0)))
         found += list(zip(part, np.asarray(classify(batch)), strict=True))
     return np.stack([row for _, row in sorted(found, key=lambda each: each[0])])
+
+
+def _refuse_table(file: str) -> None:
+    """Raises UsageError for a file whose name says that its lines have columns."""
+    from grux.data.own import header_of, own_path
+
+    if Path(file).suffix.lower() in TABLES:
+        names = ", ".join(header_of(own_path(file, "--file"), "utf-8"))
+        raise UsageError(
+            f"--file {file} is a table by its name, and no --text says which column has the texts; add --text with one "
+            f"of {names}, or rename the file if each of its lines is a text."
+        )
 
 
 def _column(file: str, column: str) -> list[str]:

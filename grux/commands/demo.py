@@ -134,6 +134,8 @@ def run(arguments: Sequence[str]) -> int:
             f'grux demo {given.name} needs {package}, which is not installed: pip install "grux[{extra}]".'
         )
 
+    _refuse_other_data(given.name, given.words)
+
     from grux.launch.jobs import prepare
 
     words = [*demo.train, "group=demo", *given.words]
@@ -159,6 +161,24 @@ def run(arguments: Sequence[str]) -> int:
                 break
             _call([{**stands_for, "LINE": line.strip()}.get(word, word) for word in demo.own])
     return 0
+
+
+def _refuse_other_data(name: str, words: Sequence[str]) -> None:
+    """Raises UsageError for data that the file of the demo does not belong to."""
+    demo = DEMOS[name]
+    asked = [word.lstrip("+") for word in words if word.lstrip("+").startswith("data=")]
+    if demo.example is None or not asked:
+        return
+
+    from grux.config.compose import compose
+
+    own = f"data={compose(demo.train).choices['data']}"
+    if asked[-1] != own:
+        use = " ".join(demo.use[: demo.use.index("INPUT")])
+        raise UsageError(
+            f"{asked[-1]} was asked for, and `grux demo {name}` uses its run on a file of {own}; leave that out, or "
+            f"train with `grux train {asked[-1]} ...` and then use `grux {use} FILE`."
+        )
 
 
 def _call(words: list[str]) -> None:

@@ -4,6 +4,8 @@ One run is trained in this process, and so are runs that are one program; the ot
 their own (`grux.launch`).
 """
 
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -107,13 +109,15 @@ def _hydra_main(arguments: Sequence[str], config_dir: str | None) -> int:
         if flag in kept:
             del kept[kept.index(flag) : kept.index(flag) + 2]
     kept = [argument for argument in kept if not argument.startswith("--config-dir=")]
-    before = sys.argv
+    before, said = sys.argv, io.StringIO()
     sys.argv = ["grux", *kept]
     try:
-        with user_folder(config_dir):
+        # Hydra would print a traceback where the reader of its output has gone; grux.cli answers that.
+        with user_folder(config_dir), contextlib.redirect_stdout(said):
             nothing()
     except ValueError as error:  # flags that exclude each other
         raise UsageError(f"{error}.") from error
     finally:
         sys.argv = before
+        sys.stdout.write(said.getvalue())
     return 0

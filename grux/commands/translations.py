@@ -33,8 +33,17 @@ class Translator:
     A text is decoded alike whatever stands beside it: shape and longest target follow from its own length.
     """
 
-    def __init__(self, trained: Trained, *, beam: int = 1, length_penalty: float = 0.0, coverage_penalty: float = 0.0):
-        """`beam` and the penalties as in `grux.models.decode.beam`."""
+    def __init__(
+        self,
+        trained: Trained,
+        *,
+        beam: int = 1,
+        length_penalty: float = 0.0,
+        coverage_penalty: float = 0.0,
+        tells_unknown: bool = True,
+    ):
+        """`beam` and the penalties as in `grux.models.decode.beam`; `tells_unknown`: on stderr, of every source."""
+        self._tells_unknown = tells_unknown
         self.info = trained.info
         self.title = trained.title
         self.model = trained.model
@@ -108,7 +117,7 @@ class Translator:
             if seen is not None and len(ids) > seen:
                 more = f"{which} has {len(ids)} tokens and {self.title} was trained on {seen} at most"
                 print(f"grux: {more}; what it writes may be poor", file=sys.stderr)
-            if UNKNOWN in ids:
+            if self._tells_unknown and UNKNOWN in ids:
                 read = self.source.decode(ids)[:200]
                 print(f"grux: {self.title} has never seen a part of {which}: it reads {read!r}", file=sys.stderr)
 

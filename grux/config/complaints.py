@@ -16,6 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from grux.errors import UsageError
 from grux.nearest import nearest_keys
 
+SURE = 0.8  # "lerning_rate" is more like "learning_rate" than this, and "path" less like "match"
+
 
 def nearest(name: str, known: Iterable[str], path: str = "") -> str:
     """ "did you mean gru?" where something is near, else what there is; `path` is the dotted key they all lie under."""
@@ -58,8 +60,7 @@ def _sentence(error: Exception, overrides: Sequence[str], hydra: GlobalHydra) ->
     if found := re.search(r"Key '(\S+)' is not in struct[\s\S]*full_key: (\S+)", text):
         return f"unknown key {found[2]}: {_nearest_key(found[2], overrides, hydra)}"
     if "add --multirun" in text or ("sweep" in text.lower() and "," in text):
-        swept = next((o for o in overrides if o in text), "")
-        return f"{swept or 'an override'} has several values: add -m to run them all, or quote it: key='a,b'."
+        return _several_values(next((o for o in overrides if o in text), ""), hydra)
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override!r}: write key=value, like arch=lstm or model.features=64."
     if "Config group override must be" in text:
@@ -77,6 +78,17 @@ def _sentence(error: Exception, overrides: Sequence[str], hydra: GlobalHydra) ->
     line = " ".join(f"{text}{cause}".replace("\n", "; ").split())
     line = re.sub(r"; See https?://\S+ for details|; (full_key|object_type|reference_type)[:=]\S*", "", line)
     return f"{line.rstrip('.;')}; see `grux train --help` for what can be written."
+
+
+def _several_values(override: str, hydra: GlobalHydra) -> str:
+    """What a word with commas may have meant, quoted so that it comes through a shell."""
+    key, _, values = override.partition("=")
+    said = f"{override or 'an override'} has several values: add -m to run them all"
+    if not values or "(" in values or _options(_key(override), hydra):
+        return f"{said}, or give one."
+    return (
+        f"{said}, or write '{key}=[{values}]' for a list and \"{key}='{values}'\" for one text, both with all quotes."
+    )
 
 
 def _key(override: str) -> str:
@@ -127,13 +139,21 @@ def _nearest_key(key: str, overrides: Sequence[str], hydra: GlobalHydra) -> str:
         for part in path:
             node = node.get(part, {})
         return nearest(last, _keys(node), ".".join(path))
-    if near := nearest_keys(key, _all_keys(node)):
+    known = _all_keys(node)
+    group, choice = ".".join(path), ""
+    if group in known:
+        # Below a node that is there a name is looked for elsewhere only where it is hardly misspelt.
+        names = difflib.get_close_matches(last, {other.split(".")[-1] for other in known}, n=len(known), cutoff=SURE)
+        known = [other for other in known if other.startswith(f"{group}.") or other.split(".")[-1] in names]
+        name = node.hydra.runtime.choices.get(group)
+        choice = f"{group}={name} has no such setting; " if name else ""
+    if near := nearest_keys(key, known):
         return f"did you mean {near[0]}?"
     for depth, part in enumerate(path):
         if part not in _keys(node):
             return nearest(part, _keys(node), ".".join(path[:depth]))
         node = node[part]
-    return nearest(last, _keys(node), ".".join(path))
+    return choice + nearest(last, _keys(node), ".".join(path))
 
 
 def _all_keys(node: Any, path: str = "") -> list[str]:

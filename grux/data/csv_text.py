@@ -137,13 +137,16 @@ def _contradictions(rows: Sequence[Example[str]]) -> list[str]:
     )
 
 
-def balance(counts: Counter[str]) -> list[str]:
-    """A sentence where a class is much larger than another, with what guessing it always would score."""
+def balance(counts: Counter[str], rows: str = "training rows") -> list[str]:
+    """A sentence where a class is much larger than another, with what guessing it always would score.
+
+    `rows` are those that were counted.
+    """
     (most, large), (least, small) = counts.most_common(1)[0], counts.most_common()[-1]
     if large < UNBALANCED * small:
         return []
     share = 100 * large / counts.total()
     return [
-        f"The classes are unbalanced: {large} training rows of {most!r} and {small} of {least!r}; to say {most!r} "
+        f"The classes are unbalanced: {large} {rows} of {most!r} and {small} of {least!r}; to say {most!r} "
         f"always is right for {share:.3g} % of them, and task.selection=macro_f1 weighs all classes alike."
     ]

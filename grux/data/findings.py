@@ -26,6 +26,8 @@ class Findings:
     """Input and class or target of each row (texts and pairs), to be compared with those of other files."""
     rows: int = 0
     """Rows of a series once gaps are filled."""
+    season: int = 1
+    """Rows of its season; 1 where none is known."""
     label: str | None = None
     """The column of a series that marks its anomalies."""
     trainable: bool = True

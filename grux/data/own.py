@@ -24,7 +24,7 @@ Empty = Literal["refuse", "skip"]
 MISSING = frozenset({"", "na", "nan", "n/a", "<na>", "null", "none", "-", "?"})
 """Cells that stand for no value, in lower case."""
 
-KEPT_OUT = "remove them, or leave them out by data.empty=skip"
+KEPT_OUT = "remove it, or leave out all like it by data.empty=skip"
 
 
 @dataclass(frozen=True)
@@ -111,13 +111,19 @@ def own_text(path: Path, encoding: str) -> str:
     other = "utf-16" if marked else "latin-1"
     text = read_text(path, encoding, remedy=f"convert the file, or name its encoding, like data.encoding={other}")
     if not text.strip():
-        raise DataError(f"{path} is empty; there is nothing to learn from.")
+        raise DataError(f"{path} is empty; name a file with something in it.")
     return text
 
 
 def separator_of(line: str) -> str:
     """The separator that cuts a header into the most cells; the comma where none cuts it."""
     return max(SEPARATORS.values(), key=lambda mark: len(next(csv.reader(io.StringIO(line), delimiter=mark), [])))
+
+
+def header_of(path: Path, encoding: str) -> list[str]:
+    """The cells of the first line that is not empty, whatever stands below; raises `DataError` as `own_text` does."""
+    line = own_text(path, encoding).lstrip("\r\n").splitlines()[0]
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator_of(line)))]
 
 
 def read_own(path: Path, *, encoding: str, separator: str | None, empty: Empty) -> Table:
@@ -133,11 +139,12 @@ def read_own(path: Path, *, encoding: str, separator: str | None, empty: Empty) 
         lines.pop()
     blank = [line for line, row in lines if not any(row)]
     if blank and empty == "refuse":
-        raise DataError(f"{path}, line {blank[0]}: the line is empty ({len(blank)} in all); {KEPT_OUT}.")
+        more = f" ({len(blank)} in all)" if len(blank) > 1 else ""
+        raise DataError(f"{path}, line {blank[0]}: the line is empty{more}; {KEPT_OUT}.")
     (first, header), *rows = ((line, row) for line, row in lines if any(row))
     _check_header(header, f"{path}, line {first}")
     if not rows:
-        raise DataError(f"{path} has a header and no rows; there is nothing to learn from.")
+        raise DataError(f"{path} has a header and no rows; add rows below it.")
     for line, row in rows:
         if len(row) != len(header):
             raise DataError(

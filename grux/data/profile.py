@@ -149,9 +149,10 @@ def command(profiles: Sequence[Profile], data: str | None = None) -> dict[str, A
     if kind == "csv_series":
         rows = [profile.findings.rows for profile in profiles]
         train, *others = rows if len(rows) > 1 else chronological_parts(rows[0])
+        found = profiles[0].findings
         if data == ANOMALY:
-            return settings | watching(train, profiles[0].findings.label)
-        fits = fitting(train, min(others))
+            return settings | watching(train, found.season, found.label)
+        fits = fitting(train, min(others), found.season)
         return settings | fits if fits else None
     if len(profiles) == 1:
         return settings

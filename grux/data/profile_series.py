@@ -20,6 +20,8 @@ LABEL = re.compile(
 )
 """Names of columns that mark anomalies."""
 WINDOW, HORIZON, BATCH = 96, 24, 32  # of configs/data/csv_series.yaml and configs/train.yaml
+SEASONS = 4  # of a window; the horizon is one season: of hours, the numbers above
+LONGEST = 96  # rows of a season that is still forecast whole: a day of quarters of an hour
 MARKS = (-9999.0, -999.0, -99.0, 999.0, 9999.0, 99999.0)
 NAMED = 8  # columns that are named one by one in a command
 
@@ -38,7 +40,8 @@ def series_profile(sheet: Sheet, found: Findings) -> None:
         _tell_odd_cells(column, found)
     if time.missing:
         found.odd.append(
-            f"Column {time.name!r} lacks {several(time.missing, 'time', 'times')}: repair or remove these rows."
+            f"Column {time.name!r} lacks {several(time.missing, 'time', 'times')}: repair or remove "
+            f"{'this row' if time.missing == 1 else 'these rows'}."
         )
         found.trainable = False
     for column, marked in marks.items():
@@ -64,7 +67,7 @@ def series_profile(sheet: Sheet, found: Findings) -> None:
     _marks(series, found)
     _missing(series, found.rows > len(series), found)
     _constant(series, numbers, min(train, len(series)), found)
-    if not fitting(train, min(others)):
+    if not fitting(train, min(others), found.season):
         found.odd.append(f"{found.rows} rows are too few for a window and a horizon in each of three parts.")
         found.trainable = False
 
@@ -123,6 +126,7 @@ def _in_order(rows: Rows, found: Findings) -> Rows:
 def _steps(rows: Rows, found: Findings) -> int:
     """Rows that there are once gaps are answered."""
     grid = grid_of(rows.times)
+    found.season = grid.season
     found.facts.append(
         f"Times: {rows.times[0]} to {rows.times[-1]}, a step of {grid.name}, a season of {grid.season} rows."
     )
@@ -199,9 +203,14 @@ def _marks_of(sheet: Sheet) -> dict[Column, int]:
     return found
 
 
-def watching(train: int, label: str | None) -> dict[str, Any]:
-    """The label, a window and a stride of `csv_anomaly` for so many training rows, those of the yaml where they fit."""
-    window = min(WINDOW, (train + 1) // 2)
+def _usual(season: int) -> tuple[int, int]:
+    """A window and a horizon for rows of such a season; those of the yaml where none is known or it is very long."""
+    return (SEASONS * season, season) if 1 < season <= LONGEST else (WINDOW, HORIZON)
+
+
+def watching(train: int, season: int, label: str | None) -> dict[str, Any]:
+    """The label, a window and a stride of `csv_anomaly`, as the season asks for and so many training rows allow."""
+    window = min(_usual(season)[0], (train + 1) // 2)
     windows = train - window + 1
     return {
         **({"data.label": label} if label else {}),
@@ -210,10 +219,11 @@ def watching(train: int, label: str | None) -> dict[str, Any]:
     }
 
 
-def fitting(train: int, shortest: int) -> dict[str, int]:
-    """A window and a horizon for parts of so many rows, those of the yaml where they fit; none where none do."""
-    horizon = min(HORIZON, shortest // 2 or shortest)
-    window = min(WINDOW, (train - horizon) // 2)
+def fitting(train: int, shortest: int, season: int) -> dict[str, int]:
+    """A window and a horizon, as the season asks for and parts of so many rows allow; none where none do."""
+    window, horizon = _usual(season)
+    horizon = min(horizon, shortest // 2 or shortest)
+    window = min(window, (train - horizon) // 2)
     if horizon < 1 or window < 1:
         return {}
     windows = train - window - horizon + 1

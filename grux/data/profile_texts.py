@@ -35,7 +35,7 @@ def texts_profile(sheet: Sheet, found: Findings) -> None:
     if len(counts) == 1:
         found.odd.append(f"Every row is of class {next(iter(counts))!r}: a classifier needs two or more.")
         found.trainable = False
-    found.odd += balance(counts)
+    found.odd += balance(counts, "rows")
     repeats(found, "text")
     labels: dict[str, set[str]] = {}
     for row in found.examples:

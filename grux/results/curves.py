@@ -8,7 +8,7 @@ from typing import Any
 
 from grux.errors import UsageError
 from grux.results.comparable import mixed_line, refusal
-from grux.results.figure import Figure, Panel
+from grux.results.figure import Figure, Panel, limit
 from grux.results.palette import Style
 from grux.results.record import Run, read_metrics
 from grux.results.schema import as_number
@@ -155,6 +155,7 @@ def _panel(title: str, unit: Unit, curves: list[Curve]) -> Panel:
             axes.set_yscale("log")
             # A band may reach below zero, where a logarithm has nothing to show.
             axes.set_ylim(min(means) * 0.8 * unit.scale, None)
+        limit(axes, unit.bounds)
 
     names = tuple(curve.name for curve in curves)
     return Panel(title, "training step", f"validation {unit.label}", names, draw)

@@ -22,6 +22,7 @@ PANELS_IN_A_ROW = 3
 NARROW = 3.9  # inches: one panel on a page, readable on a telephone
 LONGEST_LABEL, LONGEST_TITLE = 24, 40  # characters: what leaves room for the axes, and for the panel beside it
 LEGEND_COLUMNS = 6
+EDGE = 0.03  # of an axis, beyond what a score can be: a mark there is seen whole
 CAPTION_LINE = 0.13  # inches
 INK, FAINT = "#101214", "#d8d9da"
 """Text and axes, grid lines: no colour of the palette, so that a page can put its own in their place."""
@@ -95,6 +96,14 @@ def matplotlib() -> tuple[Any, Any]:
     except ImportError as error:
         raise UsageError('plots need matplotlib, which is not installed: pip install "grux[plot]".') from error
     return FigureClass, rc_context
+
+
+def limit(axes: Any, bounds: tuple[float, float] | None, axis: Literal["x", "y"] = "y") -> None:
+    """Ends the axis of a score at what a score can be, where it reaches further."""
+    if bounds is not None:
+        low, high = getattr(axes, f"get_{axis}lim")()
+        edge = EDGE * (min(high, bounds[1]) - max(low, bounds[0]))
+        getattr(axes, f"set_{axis}lim")(max(low, bounds[0] - edge), min(high, bounds[1] + edge))
 
 
 def label(text: str, longest: int = LONGEST_LABEL) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grux.results.figure import INK, Figure, Panel, label, labels
+from grux.results.figure import INK, Figure, Panel, label, labels, limit
 from grux.results.palette import MARKERS, Style
 from grux.results.placing import (
     alike,
@@ -117,7 +117,8 @@ def _panel(title: str, unit: Unit, standings: list[Standing], baselines: dict[st
                 axes.errorbar(standing.mean * unit.scale, place + MEAN, xerr=width, fmt=MARKERS[dash], **style)
         shown = [score * unit.scale for standing in standings for score in standing.scores.values()]
         axes.set_ylim(len(names) - 0.4, top := -0.6 - NAMED * len(baselines))
-        _draw_baselines(axes, {name: value * unit.scale for name, value in baselines.items()}, shown, top)
+        scaled = {name: value * unit.scale for name, value in baselines.items()}
+        _draw_baselines(axes, scaled, shown, top, unit.bounds)
         axes.set_yticks(range(len(names)), labels(names))
         axes.grid(False, axis="y")
 
@@ -125,12 +126,15 @@ def _panel(title: str, unit: Unit, standings: list[Standing], baselines: dict[st
     return Panel(title, f"{unit.split} {unit.label}", "", names, draw, height=max(2.0, 0.42 * rows + 1.1))
 
 
-def _draw_baselines(axes: Any, baselines: dict[str, float], shown: list[float], top: float) -> None:
+def _draw_baselines(
+    axes: Any, baselines: dict[str, float], shown: list[float], top: float, bounds: tuple[float, float] | None
+) -> None:
     """A dotted line for each, up to its name; where it would be far off the `shown` scores, its value and an arrow."""
     reach = REACH * (max(shown) - min(shown))
     near = {name: v for name, v in baselines.items() if min(shown) - reach <= v <= max(shown) + reach}
     for value in near.values():
         axes.plot([value], [0], alpha=0)  # so that the axis reaches it
+    limit(axes, bounds, "x")
     left, right = axes.get_xlim()
     axes.set_xlim(left, right)
     # Lines end at their names, so the names of those without a line stand above them.

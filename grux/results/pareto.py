@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from grux.errors import UsageError
-from grux.results.figure import Figure, Panel
+from grux.results.figure import Figure, Panel, limit
 from grux.results.palette import MARKERS, Style
 from grux.results.placing import (
     by_config,
@@ -171,6 +171,7 @@ def _panel(title: str, unit: Unit, points: list[Point], x: str) -> Panel:
         logarithmic = max(costs) / min(costs) >= 3
         axes.set_xscale("log" if logarithmic else "linear")
         axes.margins(x=0.12, y=0.12)
+        limit(axes, unit.bounds)
         low, high = axes.get_xlim()
         if logarithmic:
             ticks = log_ticks(low, high)

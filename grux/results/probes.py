@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from grux.errors import UsageError
-from grux.results.figure import Figure, Panel
+from grux.results.figure import Figure, Panel, limit
 from grux.results.palette import MARKERS, Style
 from grux.results.placing import alike, metric_of, placed
 from grux.results.record import Run
@@ -157,5 +157,6 @@ def _length_panel(title: str, unit: Unit, bins: Bins, lines: dict[str, list[Summ
         spans = [f"{low}" if low == high else f"{low}–{high}" for low, high, _ in bins]
         texts = [f"{span}\n({n})" for span, (_, _, n) in zip(spans, bins, strict=True)]
         axes.set_xticks(range(len(bins)), texts, fontsize=7)
+        limit(axes, unit.bounds)
 
     return Panel(title, "length (number of examples)", f"{unit.split} {unit.label}", tuple(lines), draw)

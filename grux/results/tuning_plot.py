@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from grux.results.figure import Figure, Panel
+from grux.results.figure import Figure, Panel, limit
 from grux.results.palette import Style
 from grux.results.tuning import Report
 
@@ -21,6 +21,7 @@ def search_figure(report: Report) -> Figure:
             axes.plot(trials, mean, color=colour, linestyle=dash, linewidth=1.6, marker=marker)
             axes.fill_between(trials, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.xaxis.get_major_locator().set_params(integer=True)
+        limit(axes, report.unit.bounds)
 
     best = "expected best" if report.expects else "best so far,"
     names = tuple(report.curves)

@@ -10,6 +10,8 @@ from typing import Any
 PERCENT = frozenset(
     {"accuracy", "f1", "f1_point_adjusted_inflated", "macro_f1", "exact_match", "ece", "coverage", "wer", "cer", "ler"},
 )
+# Shares of examples or of pairs, 0 to 1; error rates of what is written (wer, cer) may exceed 1.
+SHARES = (PERCENT - {"wer", "cer"}) | {"auroc", "auprc"}
 NAMES = {
     "auprc": "AUPRC",
     "auroc": "AUROC",
@@ -68,6 +70,11 @@ class Unit:
     @property
     def scale(self) -> float:
         return 100.0 if self.metric in PERCENT else 1.0
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """What a score as printed cannot fall below or exceed; None where there is no such end."""
+        return (0.0, self.scale) if self.metric in SHARES else None
 
     @property
     def name(self) -> str:
@@ -132,6 +139,12 @@ def decimals_for(metric: str, means: Iterable[float], half_widths: Iterable[floa
         decimals = min(decimals, MOST_DECIMALS)
     widths = [width * scale for width in half_widths if width and math.isfinite(width)]
     return _visible([*sizes, *widths], decimals, MOST_DECIMALS)
+
+
+def with_unit(metric: str, score: float) -> str:
+    """One score by itself, as a table would print it: "81.2 %", "0.451"."""
+    percent = " %" if metric in PERCENT else ""
+    return Unit(metric, "", None, decimals_for(metric, [score], ())).number(score) + percent
 
 
 def _visible(sizes: Sequence[float], decimals: int, most: int) -> int:

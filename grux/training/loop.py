@@ -103,12 +103,16 @@ class Loop:
         progress: Progress,
         stop: Callable[[], bool],
         on_checkpoint: Callable[[int], None],
+        shown: Callable[[str, float], str],
     ):
-        """`seeds`: one for each member. `logs`: one for each run, in the order of its members; None writes nothing."""
+        """`seeds`: one for each member. `logs`: one for each run, in the order of its members; None writes nothing.
+
+        `shown`: the finite value of a metric as a person reads it.
+        """
         self.position = Position()
         self._programs, self._dataset, self._task, self._axis, self._seeds = programs, dataset, task, axis, seeds
         self._pace, self._checkpoints, self._logs, self._progress = pace, checkpoints, logs, progress
-        self._stop, self._on_checkpoint = stop, on_checkpoint
+        self._stop, self._on_checkpoint, self._shown = stop, on_checkpoint, shown
         self._train = dataset.splits["train"]
         self._epoch_steps = steps_per_epoch(self._train, pace.batch_size)
         self._arrays: dict[int, Any] = {}
@@ -118,6 +122,7 @@ class Loop:
     def go_on(self, state: TrainState, position: dict[str, Any]) -> TrainState:
         """Continue from a checkpoint: the state of the real seeds as numpy arrays, and its position."""
         self.position = Position(**position)
+        self._programs.compile_seconds += self.position.compile_seconds
         state = self._axis.filled(state)
         return self._axis.place(dataclasses.replace(state, active=state.active & self._axis.is_real()), seeded=True)
 
@@ -127,7 +132,6 @@ class Loop:
         Raises Interrupted after saving when `stop()` turns true.
         """
         at, pace = self.position, self._pace
-        self._programs.compile_seconds += at.compile_seconds
         self._watch.lap()  # what came before was no training
         active = bool(np.asarray(state.active).any())
         while active and not self._over():
@@ -246,9 +250,14 @@ class Loop:
         if self._pace.test_at_evaluations:
             self._log_tests(state, active)
         best = np.asarray(state.best_value)[: self._axis.count]
-        status = f"validation {selection} {_mean([s[selection] for s in scores])} (best {_mean(best)})"
-        self._progress.evaluated(self.done(), status)
+        now, most = (self._mean(selection, values) for values in ([s[selection] for s in scores], best))
+        self._progress.evaluated(self.done(), f"validation {selection} {now} (best {most})")
         return state, bool(np.asarray(state.active).any())
+
+    def _mean(self, metric: str, values: Any) -> str:
+        values = np.asarray(values, np.float64)
+        finite = values[np.isfinite(values)]
+        return self._shown(metric, float(finite.mean())) if finite.size else "not finite"
 
     def _log_tests(self, state: TrainState, active: np.ndarray) -> None:
         """The test scores of this evaluation's weights, of the seeds that were still training: for averages over k."""
@@ -283,9 +292,3 @@ def divergence(state: TrainState, members: slice) -> Diverged | None:
         f"The loss of every seed became infinite or NaN within {steps.max()} steps; "
         "lower learning_rate or set clip=1.0."
     )
-
-
-def _mean(values: Any) -> str:
-    values = np.asarray(values, np.float64)
-    finite = values[np.isfinite(values)]
-    return f"{finite.mean():.4g}" if finite.size else "not finite"

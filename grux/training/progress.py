@@ -1,15 +1,24 @@
 """What a person sees while a run trains: a bar with the time left on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 ProgressStyle = Literal["auto", "rich", "plain", "none"]
+Seconds = Callable[[], float]
+
+
+def nothing() -> float:
+    return 0.0
 
 
 class Progress(Protocol):
-    """How the loop reports; `status` is a few words such as the latest validation score."""
+    """How the loop reports; `status` is a few words such as the latest validation score.
 
-    def start(self, title: str, done: int, total: int, unit: str = "step") -> None: ...
+    `compiling` gives the seconds that went into compilation up to now, which say nothing of the steps to come.
+    """
+
+    def start(self, title: str, done: int, total: int, unit: str = "step", compiling: Seconds = nothing) -> None: ...
     def advance(self, done: int) -> None: ...
     def evaluated(self, done: int, status: str) -> None: ...
     def note(self, text: str) -> None: ...
@@ -25,10 +34,28 @@ def make_progress(style: ProgressStyle) -> Progress:
     return {"rich": RichProgress, "plain": PlainProgress, "none": NoProgress}[style]()
 
 
+class Left:
+    """A guess at the time that is left, by the pace so far."""
+
+    def __init__(self, done: int, total: int, compiling: Seconds):
+        self._first, self._total, self._compiling = done, total, compiling
+        self._began = self._now()
+
+    def after(self, done: int) -> str:
+        """ "about 42 s left"; nothing before the first step is done and after the last one."""
+        if not self._first < done < self._total:
+            return ""
+        pace = (self._now() - self._began) / (done - self._first)
+        return f"about {duration(pace * (self._total - done))} left"
+
+    def _now(self) -> float:
+        return time.monotonic() - self._compiling()
+
+
 class NoProgress:
     """Silence."""
 
-    def start(self, title: str, done: int, total: int, unit: str = "step") -> None: ...
+    def start(self, title: str, done: int, total: int, unit: str = "step", compiling: Seconds = nothing) -> None: ...
     def advance(self, done: int) -> None: ...
     def evaluated(self, done: int, status: str) -> None: ...
     def note(self, text: str) -> None: ...
@@ -40,9 +67,9 @@ class PlainProgress(NoProgress):
 
     INTERVAL = 5.0
 
-    def start(self, title: str, done: int, total: int, unit: str = "step") -> None:
-        self._title, self._first, self._total, self._unit = title, done, total, unit
-        self._began = self._last = time.monotonic()
+    def start(self, title: str, done: int, total: int, unit: str = "step", compiling: Seconds = nothing) -> None:
+        self._title, self._total, self._unit = title, total, unit
+        self._left, self._last = Left(done, total, compiling), time.monotonic()
         print(f"{title}: {total - done} {unit}s to go", flush=True)
 
     def evaluated(self, done: int, status: str) -> None:
@@ -50,8 +77,8 @@ class PlainProgress(NoProgress):
         if now - self._last < self.INTERVAL and done < self._total:
             return
         self._last = now
-        left = (now - self._began) / max(done - self._first, 1) * (self._total - done)
-        print(f"{self._title}: {self._unit} {done}/{self._total}, {status}, {duration(left)} left at most", flush=True)
+        parts = (f"{self._title}: {self._unit} {done}/{self._total}", status, self._left.after(done))
+        print(", ".join(filter(None, parts)), flush=True)
 
     def note(self, text: str) -> None:
         print(text, flush=True)
@@ -60,28 +87,32 @@ class PlainProgress(NoProgress):
 class RichProgress(NoProgress):
     """A bar with steps, latest score and the time left."""
 
-    def start(self, title: str, done: int, total: int, unit: str = "step") -> None:
+    def start(self, title: str, done: int, total: int, unit: str = "step", compiling: Seconds = nothing) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
 
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             TextColumn("{task.fields[status]}"),
             transient=True,
             console=Console(),  # rich's own was made for the standard output of its first use
         )
         self._bar.start()
-        self._task = self._bar.add_task(title, total=total, completed=done, status="compiling ...")
+        self._task = self._bar.add_task(title, total=total, completed=done, status="compiling ...", left="")
+        self._left, self._over = Left(done, total, compiling), done
 
     def advance(self, done: int) -> None:
-        self._bar.update(self._task, completed=done)
+        # Of these steps the last dispatch may still run; those before it are over.
+        self._bar.update(self._task, completed=done, left=self._left.after(self._over))
+        self._over = done
 
     def evaluated(self, done: int, status: str) -> None:
-        self._bar.update(self._task, completed=done, status=status)
+        self._bar.update(self._task, completed=done, status=status, left=self._left.after(done))
+        self._over = done
 
     def note(self, text: str) -> None:
         if hasattr(self, "_bar"):

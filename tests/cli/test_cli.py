@@ -336,3 +336,37 @@ def test_a_stream_without_the_characters_gets_others(place: Path, encoding: str)
     command = [sys.executable, "-m", "grux", "ls"]
     done = subprocess.run(command, env=environment, capture_output=True, timeout=60)
     assert done.returncode == 0 and b"accuracy % 50.0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["train", "-sc", "install=bash"], 0),
+        (["train", "--info"], 0),
+        (["data", "list"], 0),
+        (["data", "get", "sst3"], 2),
+    ],
+)
+def test_a_reader_that_has_gone_is_no_error(place: Path, arguments: list[str], code: int):
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "grux", *arguments]
+    done = subprocess.run(command, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == code and done.stderr.count("\n") == (code > 0), done.stderr
+    if code:
+        assert subprocess.run(command, env=environment, stdout=writer, stderr=writer, timeout=60).returncode == code
+    os.close(writer)
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "chat", "classify", "table", "demo"])
+def test_ctrl_c_promises_to_go_on_only_where_something_does(capsys, monkeypatch, command: str):
+    def run(words: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"grux.commands.{command}.run", run)
+    code, out, err = answer(capsys, command)
+    if command in ("train", "tune"):
+        assert code == 75 and err == "grux: interrupted; the same command goes on where it stopped.\n"
+    else:
+        assert (code, out, err) == (130, "", "")

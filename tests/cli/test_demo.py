@@ -83,6 +83,26 @@ def test_a_missing_package_is_said_before_the_training(monkeypatch):
         run(["tiny"])
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "own", "use"),
+    [
+        ("forecast", "csv_series", "seattle_weather", "forecast RUN --input FILE"),
+        ("detect", "csv_anomaly", "ecg5000", "detect RUN --input FILE"),
+        ("transcribe", "fsdd", "fsdd_strings", "transcribe RUN --stream FILE"),
+    ],
+)
+def test_other_data_than_those_of_the_example_are_refused_before_the_training(name, data, own, use, monkeypatch):
+    def train(words):
+        pytest.fail("it trains")
+
+    monkeypatch.setattr(demo, "_call", train)
+    with pytest.raises(UsageError, match=rf"^data={data} was asked .* a file of data={own}; .* `grux {use}`\.$"):
+        run([name, f"data={data}", "data.path=my.csv"])
+    monkeypatch.setattr(demo, "_call", lambda words: _stop())
+    with pytest.raises(_Stop):
+        run([name, f"data={own}"])
+
+
 @pytest.mark.parametrize("name", ["weather", "beats", "digits"])
 def test_examples_are_files_as_the_commands_read_them(name, tmp_path, mirror):
     path = getattr(examples, name)(tmp_path)

@@ -67,7 +67,11 @@ def test_a_run_on_a_file_of_ones_own(capsys, data: str):
         ("data=csv_series", 2, "data=csv_series reads a file of your own: name it, like data.path=my.csv."),
         ("data=csv_series data.path=mi.csv", 3, "there is no such file; did you mean my.csv?"),
         ("data=csv_series data.path=my.csv data.target=laod", 3, "did you mean 'load'?"),
-        ("data=csv_series data.path=my.csv data.target=load,temp", 2, "add -m to run them all, or quote it"),
+        (
+            "data=csv_series data.path=my.csv data.target=load,temp",
+            2,
+            "add -m to run them all, or write 'data.target=[load,temp]' for a list and \"data.target='load,temp'\" for",
+        ),
         ("data=csv_series data.path=my.csv data.impute=median", 2, "must be one of previous, linear, mean or null"),
         ("data=csv_series data.pth=my.csv", 2, "did you mean data.path?"),
         ("data=csv_text data.path=my.csv", 2, "data.text=COLUMN, one of time, load, temp in my.csv."),

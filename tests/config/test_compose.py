@@ -127,6 +127,8 @@ def test_own_folder_comes_first(folder):
         ("model.feature=3", "did you mean model.features?"),
         ("+model.featurs=3", "did you mean model.features?"),
         ("mdoel.features=3", "did you mean model.features?"),
+        ("model.lerning_rate=3", "did you mean learning_rate?"),
+        ("data=fsdd data.path=x", "unknown key data.path: data=fsdd has no such setting; there is data.buckets, "),
         ("strategy=gated", "did you mean arch.strategy?"),
         ("+arch.cell.input_initt=glorot", "did you mean arch.cell.input_init?"),
         ("+arch.cell._partial=true", "unknown key arch.cell._partial"),
@@ -162,7 +164,12 @@ def test_own_folder_comes_first(folder):
         ("seeds=${nowhere}", "seeds has no value"),
         ("seeds=[1", "cannot read 'seeds=[1'"),
         ("seeds", "cannot read 'seeds'"),
-        ("arch=gru,lstm", "add -m"),
+        ("arch=gru,lstm", "add -m to run them all, or give one."),
+        (
+            "data=csv_series data.target=a,b",
+            "write 'data.target=[a,b]' for a list and \"data.target='a,b'\" for one text",
+        ),
+        ("seeds=range(1,3)", "add -m to run them all, or give one."),
         ("~arch", "arch"),
     ],
 )

@@ -1,5 +1,6 @@
 """The profile of a file tells what is odd in it, and its line trains: whatever a data set would refuse is answered."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ UNTRAINABLE = {
         "Line 7, column 'load': 'high' is none of its numbers",
     ),
     "odd time": (replaced(HOURS, 7, "noon,1,3"), "Line 7, column 'time': 'noon' is none of its times: repair it."),
-    "no time": (replaced(HOURS, 7, ",1,3"), "Column 'time' lacks 1 time:"),
+    "no time": (replaced(HOURS, 7, ",1,3"), "Column 'time' lacks 1 time: repair or remove this row."),
     "too short": (HOURS[:5], "4 rows are too few for a window and a horizon"),
     "constant": (
         ["time,a", *(f"2020-01-{i:02d},1" for i in range(1, 30))],
@@ -111,6 +112,29 @@ def test_a_short_series_gets_a_batch_that_fits(tmp_path):
     assert settings["batch_size"] == dataset.splits["train"].size == 14
 
 
+STEPS = {  # of a series, with the window and the horizon for many rows and for few
+    "daily": (timedelta(days=1), 300, (28, 7), 30, (10, 1)),
+    "weekly": (timedelta(weeks=1), 1100, (208, 52), 100, (32, 5)),
+    "quarters of an hour": (timedelta(minutes=15), 2000, (384, 96), 100, (32, 5)),
+    "minutes": (timedelta(minutes=1), 500, (96, 24), 100, (32, 5)),
+    "no season": (timedelta(days=3), 500, (96, 24), 100, (32, 5)),
+}
+
+
+@pytest.mark.parametrize(("step", "many", "usual", "few", "fits"), STEPS.values(), ids=STEPS)
+def test_window_and_horizon_are_those_of_the_season_that_the_file_is_long_enough_for(
+    tmp_path, step, many, usual, few, fits
+):
+    for rows, expected in ((many, usual), (few, fits)):
+        lines = [f"{datetime(2020, 1, 1) + i * step},{i * i % 17}" for i in range(rows)]
+        found = written(tmp_path, ["time,load", *lines])
+        settings, dataset = built(found)
+        assert (settings["data.window"], settings["data.horizon"]) == expected
+        assert (dataset.info.window, dataset.info.horizon) == expected
+        watched, _ = built(found, data="csv_anomaly")
+        assert watched["data.window"] == min(usual[0], (rows * 7 // 10 + 1) // 2)
+
+
 def test_quotes_in_pairs_are_letters(tmp_path):
     rows = replaced(PAIRS, 7, '"open quotes here\tune "citation" ouverte')
     found = written(tmp_path, rows, "my.tsv")
@@ -134,7 +158,7 @@ def test_lengths_and_classes(tmp_path):
         "Classes (mood): often 240, rare 60.",
         "Words of a text (review): 2 to 6, median 4, 90 % up to 6, 99 % up to 6.",
     ]
-    assert found.odd[0].startswith("The classes are unbalanced: 240 training rows of 'often' and 60 of 'rare'")
+    assert found.odd[0].startswith("The classes are unbalanced: 240 rows of 'often' and 60 of 'rare'")
 
 
 def test_repeats_and_contradictions(tmp_path):

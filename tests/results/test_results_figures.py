@@ -1,5 +1,7 @@
 """Final scores, costs and what a run notes of its memory: the numbers behind the figures."""
 
+import json
+
 import pytest
 from fake_runs import make_config, make_record, write_run, write_unfinished
 
@@ -13,6 +15,7 @@ from grux.results.plots import make_figure
 from grux.results.probes import norms_of, scores_by_bin
 from grux.results.record import find_runs, read_run
 from grux.results.selection import Selection
+from grux.results.units import Unit
 
 LAG = {"rule": "r", "lags": [0, 1, 2], "examples": [4, 4, 2], "norms": [[1.0, 0.5, "Infinity"], [4.0, 2.0, 1.0]]}
 BINS = [{"shortest": 1, "longest": 4, "examples": 10}, {"shortest": 5, "longest": 9, "examples": 12}]
@@ -142,6 +145,32 @@ def test_a_front_of_one_point_is_drawn_and_one_without_direction_not_promised(tm
     assert "Pareto front" in figure.caption
     write_run(tmp_path / "alone", make_record())
     assert "Pareto front" not in make_figure("pareto", find_runs([tmp_path / "alone"])).caption
+
+
+@pytest.mark.parametrize("kind", ["curves", "final", "length", "pareto"])
+@pytest.mark.parametrize(("best", "ends"), [(1.0, 100), (0.05, 0)])
+def test_no_axis_goes_on_where_no_score_can_be(tmp_path, kind, best, ends):
+    from matplotlib.figure import Figure
+
+    record = with_probes() | {"seeds": make_record(scores=[best, best, abs(best - 0.06)])["seeds"]}
+    record["score_by_length"]["scores"] = [{"accuracy": [best, 0.5]}, {"accuracy": [abs(best - 0.06), 0.5]}]
+    folder = write_run(tmp_path, record)
+    rows = [
+        {"step": 9, "seed": seed, "split": "validation", "accuracy": value}
+        for seed, value in enumerate([best, best, abs(best - 0.06)])
+    ]
+    (folder / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    figure = make_figure(kind, find_runs([tmp_path]), metric="accuracy")
+    figure.panels[0].draw(axes := Figure().add_subplot(), styles_of(["gru"]))
+    low, high = axes.get_xlim() if kind == "final" else axes.get_ylim()
+    assert low < best * 100 < high
+    past = high - 100 if ends else -low
+    assert 0 < past < 0.05 * (high - low)
+
+
+def test_a_score_without_an_end_has_an_axis_without_one():
+    assert Unit("accuracy", "test", True).bounds == (0, 100) and Unit("auroc", "test", True).bounds == (0, 1)
+    assert Unit("wer", "test", False).bounds is None and Unit("mse", "test", False).bounds is None
 
 
 def with_last_weights(**options):

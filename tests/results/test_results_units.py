@@ -7,7 +7,7 @@ from grux.results.compare import compare_runs, show_difference
 from grux.results.record import find_runs
 from grux.results.render import render
 from grux.results.table import make_table
-from grux.results.units import Unit, decimals_for, direction
+from grux.results.units import Unit, decimals_for, direction, with_unit
 
 
 def unit_of(metric, means, widths=()):
@@ -30,6 +30,11 @@ def unit_of(metric, means, widths=()):
 def test_scores(metric, means, widths, printed):
     unit = unit_of(metric, means, widths)
     assert [unit.number(mean) for mean in means] == printed
+
+
+def test_one_score_has_its_unit():
+    shown = [with_unit(*pair) for pair in (("accuracy", 0.8123), ("wer", 1.5), ("mse", 0.0451), ("perplexity", 86.14))]
+    assert shown == ["81.2 %", "150.0 %", "0.0451", "86.1"]
 
 
 def test_likelihoods_are_better_lower():

@@ -6,7 +6,7 @@ import pytest
 import rich.console
 
 from grux.training import progress
-from grux.training.progress import NoProgress, PlainProgress, RichProgress, duration, make_progress
+from grux.training.progress import Left, NoProgress, PlainProgress, RichProgress, duration, make_progress
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,19 @@ def test_plain_prints_now_and_then_and_the_last(monkeypatch: pytest.MonkeyPatch,
     shown.stop()
     assert capsys.readouterr().out.splitlines() == [
         "gru on sst2: 100 steps to go",
-        "gru on sst2: step 120/200, loss 120, 24 s left at most",  # 6 s for the first 20 of 100
-        "gru on sst2: step 200/200, loss 200, 0 s left at most",
+        "gru on sst2: step 120/200, loss 120, about 24 s left",  # 6 s for the first 20 of 100
+        "gru on sst2: step 200/200, loss 200",
     ]
+
+
+def test_compilation_is_no_part_of_the_pace(monkeypatch: pytest.MonkeyPatch):
+    clock, compiled = [0.0], [50.0]  # seconds that an earlier attempt took
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    left = Left(100, 200, lambda: compiled[0])
+    clock[0], compiled[0] = 30.0, 80.0
+    assert left.after(100) == ""
+    clock[0], compiled[0] = 65.0, 110.0  # two programs in 60 s, ten steps in 5 s
+    assert left.after(110) == "about 45 s left" and left.after(200) == ""
 
 
 def test_none_is_silent(capsys: pytest.CaptureFixture[str]):
@@ -67,6 +77,9 @@ def test_a_bar_shows_title_steps_and_score(monkeypatch: pytest.MonkeyPatch):
     bar.note("before the start")
     bar.start("gru on sst2", 0, 20)
     bar.advance(5)
+    assert bar._bar.tasks[0].fields["left"] == ""  # it may still run
+    bar.advance(8)
+    assert bar._bar.tasks[0].fields["left"] == "about 0 s left"
     bar.evaluated(10, "loss [0.5]")
     bar.note("a [note]")
     bar._bar.refresh()
