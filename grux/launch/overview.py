@@ -10,7 +10,7 @@ from grux.launch.closing import done_line
 from grux.launch.jobs import Job
 from grux.launch.outcome import Outcome
 from grux.results.record import read_json
-from grux.training.progress import ProgressStyle, duration
+from grux.training.progress import ProgressStyle, duration, say
 
 EVERY = 0.5
 """Seconds between two pictures of a live overview."""
@@ -87,7 +87,7 @@ class Lines(Silent):
         self._asked = True
 
     def write(self, line: str) -> None:
-        print(line, flush=True)
+        say(line)
 
     def _line(self, outcome: Outcome) -> str:
         if outcome.state == "done":

@@ -40,6 +40,7 @@ from grux.launch.outcome import Outcome
 from grux.launch.settings import settings_of
 from grux.results.record import read_run
 from grux.results.schema import as_number
+from grux.training.progress import say
 
 
 def sweep(line: CommandLine) -> None:
@@ -102,7 +103,7 @@ class Task:
         if outcome.state in ("interrupted", "busy"):
             raise KeyboardInterrupt  # an Exception would be the end of this job alone
         if outcome.state == "done" and job.config["progress"] != "none":
-            print(described(outcome), flush=True)
+            say(described(outcome))
         return objective(outcome)
 
     def prepared(self, overrides: Sequence[str], *, one_of: int) -> Job:

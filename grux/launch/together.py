@@ -13,6 +13,7 @@ from grux.launch.loggers import only_our_warnings
 from grux.launch.outcome import Outcome, already, not_started, outcome_in_folder
 from grux.together import Program
 from grux.together import programs as programs_of
+from grux.training.progress import say
 
 
 def train_together(program: Program, *, title: str) -> list[GruxError]:
@@ -24,7 +25,7 @@ def train_together(program: Program, *, title: str) -> list[GruxError]:
 
     of_all = title
     if program.values:
-        print(f"together, by {', '.join(program.values)}: {', '.join(program.names)}", flush=True)
+        say(f"together, by {', '.join(program.values)}: {', '.join(program.names)}")
         of_all = f"{title}, {len(program.waiting)} runs together"
     with only_our_warnings():
         outcomes = run_together(program, title=of_all)
@@ -34,7 +35,7 @@ def train_together(program: Program, *, title: str) -> list[GruxError]:
             errors.append(type(outcome)(f"in {plan.folder}: {outcome}") if program.values else outcome)
         elif plan.config["progress"] != "none":
             named = " ".join([title, *(f"{key}={value_at(plan.config, key)}" for key in program.values)])
-            print(closing_line(named, outcome, plan.folder), flush=True)
+            say(closing_line(named, outcome, plan.folder))
     return errors
 
 
@@ -88,6 +89,6 @@ def train_all(programs: Sequence[Program], jobs: Sequence[Job]) -> list[Outcome]
             if failure and found.state == "failed":  # a config that is refused leaves no folder
                 found = Outcome(job, "failed", failure.exit_code, str(failure), seconds, 1)
             if found.state != "done":
-                print(f"{job.title}: {found.state}: {found.first_line}; {job.folder}", flush=True)
+                say(f"{job.title}: {found.state}: {found.first_line}; {job.folder}")
             outcomes[job.folder] = found
     return list(outcomes.values())

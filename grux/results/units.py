@@ -10,8 +10,8 @@ from typing import Any
 PERCENT = frozenset(
     {"accuracy", "f1", "f1_point_adjusted_inflated", "macro_f1", "exact_match", "ece", "coverage", "wer", "cer", "ler"},
 )
-# Shares of examples or of pairs, 0 to 1; error rates of what is written (wer, cer) may exceed 1.
-SHARES = (PERCENT - {"wer", "cer"}) | {"auroc", "auprc"}
+# Shares of examples or of pairs, 0 to 1; error rates of what is written (wer, cer, ler) may exceed 1.
+SHARES = (PERCENT - {"wer", "cer", "ler"}) | {"auroc", "auprc"}
 NAMES = {
     "auprc": "AUPRC",
     "auroc": "AUROC",

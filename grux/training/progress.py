@@ -1,11 +1,18 @@
 """What a person sees while a run trains: a bar with the time left on a terminal, plain lines elsewhere."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Literal, Protocol
 
 ProgressStyle = Literal["auto", "rich", "plain", "none"]
 Seconds = Callable[[], float]
+
+
+def say(line: str) -> None:
+    """Prints a line; where nobody reads any more (`grux train ... | head`) the work goes on in silence."""
+    with contextlib.suppress(BrokenPipeError):
+        print(line, flush=True)
 
 
 def nothing() -> float:
@@ -70,7 +77,7 @@ class PlainProgress(NoProgress):
     def start(self, title: str, done: int, total: int, unit: str = "step", compiling: Seconds = nothing) -> None:
         self._title, self._total, self._unit = title, total, unit
         self._left, self._last = Left(done, total, compiling), time.monotonic()
-        print(f"{title}: {total - done} {unit}s to go", flush=True)
+        say(f"{title}: {total - done} {unit}s to go")
 
     def evaluated(self, done: int, status: str) -> None:
         now = time.monotonic()
@@ -78,10 +85,10 @@ class PlainProgress(NoProgress):
             return
         self._last = now
         parts = (f"{self._title}: {self._unit} {done}/{self._total}", status, self._left.after(done))
-        print(", ".join(filter(None, parts)), flush=True)
+        say(", ".join(filter(None, parts)))
 
     def note(self, text: str) -> None:
-        print(text, flush=True)
+        say(text)
 
 
 class RichProgress(NoProgress):
@@ -118,7 +125,7 @@ class RichProgress(NoProgress):
         if hasattr(self, "_bar"):
             self._bar.console.print(text, highlight=False, markup=False)
         else:
-            print(text, flush=True)
+            say(text)
 
     def stop(self) -> None:
         if hasattr(self, "_bar"):

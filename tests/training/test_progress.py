@@ -1,6 +1,7 @@
 """What is printed while a run trains: no more than asked for, with the time that is left."""
 
 import io
+import os
 
 import pytest
 import rich.console
@@ -91,3 +92,18 @@ def test_a_bar_shows_title_steps_and_score(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_bar_that_never_started_can_be_stopped():
     RichProgress().stop()
+
+
+def test_a_reader_that_has_gone_ends_no_training(monkeypatch: pytest.MonkeyPatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    shown = PlainProgress()
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", out := os.fdopen(writer, "w"))
+        with pytest.raises(BrokenPipeError):
+            print("unheard", flush=True)
+        shown.start("gru on sst2", 0, 10)
+        shown.evaluated(10, "validation loss 1")
+        shown.note("done")
+    with pytest.raises(BrokenPipeError):
+        out.close()
