@@ -28,7 +28,7 @@ MULTIPLE = 16
 """Shapes are few, as each is compiled anew."""
 TABLES = (".csv", ".tsv")
 NAMED = 5
-"""Unknown tokens that are named."""
+"""Unknown tokens, or columns, that are named."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -142,9 +142,11 @@ def probabilities(model: "Trained", coded: Sequence[Sequence[int]]):
 def _refuse_table(file: str) -> None:
     """Raises UsageError for a file whose name says that its lines have columns."""
     from grux.data.own import header_of, own_path
+    from grux.results.grid import printable
 
     if Path(file).suffix.lower() in TABLES:
-        names = ", ".join(header_of(own_path(file, "--file"), "utf-8"))
+        columns = header_of(own_path(file, "--file"), "utf-8")
+        names = ", ".join(printable(name) for name in columns[:NAMED]) + ", ..." * (len(columns) > NAMED)
         raise UsageError(
             f"--file {file} is a table by its name, and no --text says which column has the texts; add --text with one "
             f"of {names}, or rename the file if each of its lines is a text."

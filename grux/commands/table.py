@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument(
         "--baselines",
         choices=BASELINES,
-        help="untrained methods: a row each, the best of each line, or none",
+        help="untrained methods: a row each, the best of each line, or none (default: all)",
     )
     made.add_argument("--reported", metavar="FILE", help="a CSV of papers' scores, shown beside the measured ones")
     made.add_argument("--format", default="text", choices=["text", "markdown", "latex", "csv", "html"])

@@ -122,8 +122,12 @@ def separator_of(line: str) -> str:
 
 def header_of(path: Path, encoding: str) -> list[str]:
     """The cells of the first line that is not empty, whatever stands below; raises `DataError` as `own_text` does."""
-    line = own_text(path, encoding).lstrip("\r\n").splitlines()[0]
+    line = _first_line(own_text(path, encoding))
     return [cell.strip() for cell in next(csv.reader([line], delimiter=separator_of(line)))]
+
+
+def _first_line(text: str) -> str:
+    return text.lstrip("\r\n").splitlines()[0]
 
 
 def read_own(path: Path, *, encoding: str, separator: str | None, empty: Empty) -> Table:
@@ -133,7 +137,7 @@ def read_own(path: Path, *, encoding: str, separator: str | None, empty: Empty) 
     ragged rows and, unless they are to be skipped, for empty lines between others.
     """
     text = own_text(path, encoding)
-    mark = SEPARATORS[separator] if separator else separator_of(text.lstrip("\r\n").splitlines()[0])
+    mark = SEPARATORS[separator] if separator else separator_of(_first_line(text))
     lines = [(line, [cell.strip() for cell in row]) for line, row in cut_table(text, path, mark)]
     while not any(lines[-1][1]):
         lines.pop()

@@ -12,10 +12,13 @@ def is_of_data(key: str) -> bool:
     return any(part.split(".")[0] in ("data", "task") for part in parts_of(key))
 
 
-def by_file(runs: Sequence[Run], key: str) -> str:
-    """The key; `data` becomes `data,data.path` where runs of one kind of data read different files of one's own."""
+def by_file(runs: Sequence[Run], key: str, other: str) -> str:
+    """The key; `data` becomes `data,data.path` where runs of one kind of data read different files of one's own.
+
+    Unless the `other` key tells the files apart.
+    """
     paths: dict[str, set[str]] = {}
-    for run in runs if key == "data" else ():
+    for run in runs if key == "data" and "data.path" not in parts_of(other) else ():
         if (path := value_of(run, "data.path")) is not None:
             paths.setdefault(run.choices.get("data", ""), set()).add(path)
     return "data,data.path" if any(len(found) > 1 for found in paths.values()) else key

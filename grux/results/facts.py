@@ -25,6 +25,8 @@ class Fact:
     meaning: str
     rule: Callable[[dict[str, Any]], object] = lambda record: None
     """How the record says that it was counted."""
+    beside: str = ""
+    """The meaning where each line has it too."""
 
 
 def _of(*path: str) -> Callable[[dict[str, Any]], float | None]:
@@ -63,7 +65,11 @@ FACTS = {
     ),
     "state": Fact(_of("recurrence", "state"), False, _count, "numbers that a sequence carries from step to step"),
     "seconds": Fact(
-        _seconds, True, short_seconds, "training and evaluation of all seeds and columns, without compilation"
+        _seconds,
+        True,
+        short_seconds,
+        "training and evaluation of all seeds and columns, without compilation",
+        beside="training and evaluation of all seeds of a row or column, without compilation",
     ),
     "compile_seconds": Fact(_of("seconds", "compile"), True, short_seconds, "compilation of all programs"),
     "examples_per_second": Fact(
@@ -156,7 +162,7 @@ def meanings(columns: Sequence[Extra], records: Sequence[dict[str, Any]], transp
         if (fact := FACTS.get(column.name)) is None:
             continue
         rules = sorted({str(rule) for record in records if (rule := fact.rule(record))})
-        meaning = fact.meaning.replace("and columns", "of a row or column") if transposed else fact.meaning
+        meaning = fact.beside if transposed and fact.beside else fact.meaning
         words = "; ".join(part for part in (meaning, *rules) if part)
         if words:
             said.append(f"{column.name.replace('_', ' ').capitalize()}: {words}.")

@@ -29,8 +29,8 @@ def matched_sentence(runs: Sequence[Run], rows_key: str) -> str:
     parts = []
     # Where not all rows are of one size a reader must see which is which.
     apart = len({frozenset(names) for names in named.values()}) > 1
-    everyone = set().union(*named.values())
-    said: set[str] = set()
+    everyone = {str(value_of(run, rows_key)) for run in runs if run.record}
+    said: set[tuple[str, str]] = set()
     for (by, target, rule), group in sorted(groups.items()):
         reached = [as_number(found["reached"]) or 0.0 for found in group]
         low, high = _amount(by, min(reached)), _amount(by, max(reached))
@@ -39,9 +39,9 @@ def matched_sentence(runs: Sequence[Run], rows_key: str) -> str:
         unit = f" {group[0].get('unit') or 'ms'}" if by == "step_time" else ""
         meanings = {found.get("meaning") for found in group} - {None}
         counted = rule
-        if len(meanings) == 1 and rule not in said:
-            counted = f"{rule}: {meanings.pop()}"
-            said.add(rule)
+        if len(meanings) == 1 and (counts := (rule, str(meanings.pop()))) not in said:
+            counted = ": ".join(counts)
+            said.add(counts)
         parts.append(f"by {by.replace('_', ' ')} to {_amount(by, target)}{unit} ({counted}), reached {span}{unit}")
         if apart:
             own = named[by, target, rule]

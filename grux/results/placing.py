@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from grux.errors import UsageError
-from grux.results.comparable import by_file, mixed_line, refusal
+from grux.results.comparable import mixed_line, refusal
 from grux.results.record import Run
 from grux.results.seeds import holders, newest_by_seed, seeds_named
 from grux.results.select import differences, grouped, latest, require_key
@@ -27,7 +27,7 @@ def placed(runs: Sequence[Run], rows: str, columns: str, metric: str | None = No
         raise UsageError("there are no runs to draw: no folder with a result.json was found; train first.")
     require_key(runs, rows, f"--rows {rows}")
     require_key(runs, columns, f"--columns {columns}")
-    runs, columns = latest(runs), by_file(runs, columns)
+    runs = latest(runs)
     done = [run for run in runs if run.record]
     left_out = [
         f"{run.run_id}: {run.state}" + f" ({run.problem})" * bool(run.problem) for run in runs if not run.record

@@ -5,6 +5,7 @@ from typing import Any
 
 from grux.errors import UsageError
 from grux.results.calibration import calibration
+from grux.results.comparable import by_file
 from grux.results.confusion import confusion
 from grux.results.curves import learning_curves
 from grux.results.figure import Figure
@@ -63,4 +64,5 @@ def make_figure(
     if "select" in takes:
         view = View(select=given.pop("select", View.select), last=given.pop("last", View.last))
         given["selection"] = Selection(view.select, view.last)
+    rows, columns = by_file(runs, rows, columns), by_file(runs, columns, rows)
     return draw(runs, rows=rows, columns=columns, **given)

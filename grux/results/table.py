@@ -7,6 +7,7 @@ averaged with like: a cell holds seeds of one config, a line holds one metric on
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +44,8 @@ def make_table(runs: Sequence[Run], view: View | None = None, **changes: Any) ->
     require_layout(runs, view)
     require_facts(runs, view.show, view.said("show"))
     # Data sets never compete, so where they are asked for as rows the lines of the table run along its rows.
-    view = dataclasses.replace(view, rows=by_file(runs, view.rows), columns=by_file(runs, view.columns))
+    keys = {"rows": by_file(runs, view.rows, view.columns), "columns": by_file(runs, view.columns, view.rows)}
+    view = dataclasses.replace(view, **keys)
     transposed = is_of_data(view.rows) and not is_of_data(view.columns)
     if transposed:
         view = dataclasses.replace(view, rows=view.columns, columns=view.rows)
@@ -87,25 +89,25 @@ class _Maker:
         by_line = {line: group for line, group in by_line.items() if any(placed_runs[row, line] for row in by_row)}
         lines: list[Line] = []
         columns: dict[str, dict[str, Cell]] = {}
-        for line, group in by_line.items():
-            own = {row: placed_runs[row, line] for row in by_row}
-            made, columns[line] = self.line(line, [run.record for run in group if run.record], own)
-            lines.append(made)
+        for value, group in by_line.items():
+            own = {row: placed_runs[row, value] for row in by_row}
+            name = view.names.get(value, value)
+            if name in columns:
+                raise UsageError(f"{view.said('names')}: two lines are called {name}; give each a name of its own.")
+            made, columns[name] = self.line(name, [run.record for run in group if run.record], own)
+            lines.append(dataclasses.replace(made, named=value in view.names))
         self._require_scores(columns)
         self._refer(lines, columns)
-        rows = self._with_reported(self.rows(list(by_row), columns), lines)
+        rows = self.rows(list(by_row), columns)
         aggregates = self._aggregates(rows, lines)
+        rows = self._merged(rows, lines) if view.baselines != "all" else rows
+        rows = self._with_reported(rows, lines)
         # A run that broke before it wrote down what it was still must not be silence.
         for run in self.runs:
             if value_of(run, view.rows) is None or value_of(run, view.columns) is None:
                 self.notes.letter(f"not shown: {run.path}: {run.problem or f'it has no {view.rows} or {view.columns}'}")
-        rows = self._merged(rows, lines) if view.baselines != "all" else rows
         beside = extras(rows, view.show)
         costs = line_extras(lines, rows, view.show) if transposed else ()
-        lines = [
-            dataclasses.replace(line, name=view.names[line.name], named=True) if line.name in view.names else line
-            for line in lines
-        ]
         return Table(
             rows_key=view.rows,
             columns_key=view.names.get(view.columns, view.columns),
@@ -173,7 +175,7 @@ class _Maker:
             return trained
         cells = []
         for at, line in enumerate(lines):
-            found = [(row.name, row.cells[at]) for row in rows if row.baseline and row.cells[at].summary]
+            found = [(row.name, row.cells[at]) for row in rows if row.baseline and math.isfinite(row.cells[at].mean)]
             if not found or line.unit.higher_is_better is None:
                 cells.append(MISSING)
                 continue
@@ -202,7 +204,11 @@ class _Maker:
     def _with_reported(self, rows: list[Row], lines: list[Line]) -> list[Row]:
         if self.view.reported is None:
             return rows
-        found = placed(read_reported(self.view.reported), [row.name for row in rows], lines, self.notes)
+        claims = [
+            dataclasses.replace(claim, column=self.view.names.get(claim.column, claim.column))
+            for claim in read_reported(self.view.reported)
+        ]
+        found = placed(claims, [row.name for row in rows], lines, self.notes)
         return [
             dataclasses.replace(
                 row,

@@ -18,6 +18,7 @@ COLUMNS = (
     *("reference", "common_seeds", "difference", "difference_half_width", "p", "p_holm", "p_sign_flip"),
     *("p_better", "p_better_low", "p_better_high", "effect"),
     *("reported", "reported_spread", "reported_source", "reported_status"),
+    "method",
 )
 
 
@@ -35,7 +36,7 @@ def csv_table(table: Table) -> str:
             if row.baseline:
                 numbers[0] = None
             best = ("yes" if row.name == line.best else "tied") if cell.best else ""
-            shown = [cell.method] * bool(cell.method) + [notes[letter] for letter in cell.notes]
+            shown = [notes[letter] for letter in cell.notes]
             writer.writerow(
                 [
                     *map(_safe, names),
@@ -52,6 +53,7 @@ def csv_table(table: Table) -> str:
                     *(_full(_cost(cell, name)) for name in _MORE_COSTS),
                     *_versus(cell.versus, table.reference),
                     *_reported(cell),
+                    _safe(cell.method),
                 ]
             )
     return out.getvalue().rstrip("\n")

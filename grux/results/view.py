@@ -5,7 +5,10 @@
     columns: data
     reference: gru
     show: [parameters, flops, seconds]
+    baselines: best
+    names: {sst2: film reviews, imdb: long film reviews}
 
+`names` call lines by other names than their values, in that order; names of lines that are not there are no mistake.
 Beside it may lie `reported.csv`: the scores of papers, see `grux.results.reported`.
 """
 
@@ -73,6 +76,8 @@ class View:
     def said(self, option: str) -> str:
         """The option as it was written: `--rows arch`, or the line of the file."""
         value = getattr(self, option)
+        if option == "names":  # which only a file has
+            return f"names in '{self.places[option]}'" if option in self.places else option
         text = ",".join(value) if isinstance(value, tuple) else value
         return f"{option}: {text} in '{self.places[option]}'" if option in self.places else f"--{option} {text}"
 

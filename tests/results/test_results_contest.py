@@ -297,6 +297,8 @@ def test_rows_of_different_sizes_are_told_apart(tmp_path):
         write_run(tmp_path, make_record(arch=arch, data="multi30k") | {"matching": matching | {"target": 400_000}})
     caption = table_of(tmp_path).caption  # what a rule counts is said once
     assert "; all by parameters to 300K (all: every weight), reached 300K; all by parameters to 400K (all), " in caption
+    write_run(tmp_path, arch="elman")
+    assert "; gru, lstm by parameters to 300K" in table_of(tmp_path).caption
 
 
 def test_a_match_says_its_unit_and_what_its_rule_counts(tmp_path):
