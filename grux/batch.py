@@ -61,6 +61,8 @@ class Info:
     """Longest source in tokens, EOS included, that is trained on (translation)."""
     max_target_length: int | None = None
     """Longest target in tokens, EOS included, that decoding may write (translation); the most steps (transcription)."""
+    gap: int | None = None
+    """The target token between words, which counts for nothing at the ends of a text (transcription)."""
     continuous: bool = False
     """Whether each batch goes on where the one before ended, so that a model carries its state along."""
     characters: bool = False

@@ -5,7 +5,7 @@ from itertools import compress
 
 import numpy as np
 
-from grux.batch import Info
+from grux.batch import UNKNOWN, Info
 from grux.data.base import Dataset, Split
 from grux.data.batching import assign_buckets, length_buckets
 from grux.data.frames import LabelledFrames, TranscribedFrames, pad_frames, steps_needed
@@ -87,6 +87,7 @@ def transcribed(
         task="transcription",
         features=kept["train"][0][0].shape[1],
         target_vocabulary=tokenizer.size,
+        gap=None if UNKNOWN in (gap := tokenizer.encode(" ")) else gap[0],
         # Nothing that is written can be longer than what is heard.
         max_target_length=max(int(rows[:, 0].max()) for rows in lengths.values()),
     )

@@ -12,21 +12,30 @@ import jax.numpy as jnp
 
 from grux.shapes import Array, Int
 
+Carry = tuple[Array, Array, Array, Array]
 
-def path_errors(path: Int[Array, "B T"], labels: Int[Array, "B S"], lengths: Int[Array, "B"]) -> Int[Array, "B"]:
+
+def path_errors(
+    path: Int[Array, "B T"], labels: Int[Array, "B S"], lengths: Int[Array, "B"], gap: int = 0
+) -> Int[Array, "B"]:
     """Labels replaced, left out or put in where the path collapses: equal neighbours are one, class 0 is none.
 
-    Of each row of `labels` the first `lengths` count.
+    Of each row of `labels` the first `lengths` count. What is written of the class `gap` before the first and after the
+    last other label counts for nothing, as texts are compared without blanks at their ends.
     """
     places = jnp.broadcast_to(jnp.arange(labels.shape[1] + 1), (len(labels), labels.shape[1] + 1))
 
-    def step(carry: tuple[Array, Array], written: Array) -> tuple[tuple[Array, Array], None]:
-        row, before = carry
+    def step(carry: Carry, written: Array) -> tuple[Carry, None]:
+        row, solid, before, begun = carry  # `solid`: the row after the last label that is no gap
         replaced = row[:, :-1] + (labels != written[:, None])
         first = jnp.concatenate([row[:, :1] + 1, jnp.minimum(row[:, 1:] + 1, replaced)], axis=1)
         new = jax.lax.cummin(first - places, axis=1) + places
-        kept = (written != 0) & (written != before)
-        return (jnp.where(kept[:, None], new, row), written), None
+        label = (written != 0) & (written != gap)
+        begun = begun | label
+        kept = (written != 0) & (written != before) & begun
+        row = jnp.where(kept[:, None], new, row)
+        return (row, jnp.where(label[:, None], row, solid), written, begun), None
 
-    (row, _), _ = jax.lax.scan(step, (places, jnp.zeros_like(path[:, 0])), path.T)
-    return jnp.take_along_axis(row, lengths[:, None], axis=1)[:, 0]
+    nothing = jnp.zeros_like(path[:, 0])
+    (_, solid, _, _), _ = jax.lax.scan(step, (places, places, nothing, nothing.astype(bool)), path.T)
+    return jnp.take_along_axis(solid, lengths[:, None], axis=1)[:, 0]

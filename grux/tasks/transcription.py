@@ -1,7 +1,8 @@
 """What is said, letter by letter: CTC loss; word and character error rates of decoded texts.
 
     loss     - log p(text | sound), summed over all alignments (Graves et al. 2006), per character of the text, in nats
-    ler      labels replaced, left out or put in, by the labels of the texts: the label error rate of the same paper
+    ler      labels replaced, left out or put in, by the labels of the texts: the label error rate of the same paper,
+             blanks at the ends left out as in the others
     wer      words replaced, left out or put in, by the words of the references, all texts together; may pass 1
     cer      the same of characters, blanks between words included
 
@@ -51,9 +52,10 @@ class Transcription(Task):
     def metrics(self, outputs: jax.Array, batch: Batch) -> Sums:
         path = jnp.where(batch.mask, outputs.argmax(-1), 0)
         counts = batch.target_mask.sum(1)
+        gap = 0 if self.info.gap is None else self.info.gap - (len(SPECIAL_TOKENS) - 1)
         return {
             "loss": self.loss(outputs, batch),
-            "ler": (path_errors(path, _labels(batch), counts).sum().astype(jnp.float32), counts.sum()),
+            "ler": (path_errors(path, _labels(batch), counts, gap).sum().astype(jnp.float32), counts.sum()),
         }
 
     def corpus_metrics(self, hypotheses: list[str], references: list[str]) -> tuple[dict[str, float], dict[str, str]]:
