@@ -81,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, where a closed pipe can still be answered
     except BrokenPipeError:  # `grux ls | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:  # a second one, while the first is answered
+        code = code or CTRL_C
     return code
 
 

@@ -172,6 +172,7 @@ def test_a_picture_is_drawn(finished: Path, capsys, tmp_path: Path):
 ROWS = days()
 BAD = {
     "column": (["time,lode,share", *ROWS[1:]], [], 3, "there is no column 'load'.*did you mean 'lode'"),
+    "header": (["time,number,share", *ROWS[1:]], [], 3, "'load'.*the header has time, number, share"),
     "few": (ROWS[:6], [], 3, "has 5 rows of the past, and the run sees the last 8"),
     "missing": (replaced(ROWS, 90, "2020-03-29,,0.3"), [], 3, "line 90, column 'load': the value is missing"),
     "irregular": (replaced(ROWS, 90, []), [], 3, "line 90: 2020-03-30 .* but a step is 1 day"),

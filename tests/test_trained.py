@@ -192,6 +192,7 @@ def test_classify_gives_each_text_its_class(films, capsys, tmp_path: Path):
     code, out, err = answer(capsys, "classify", str(films), "--file", str(tmp_path / "in.csv"), "--text", "review")
     assert code == 0 and [line.split("\t") for line in out.splitlines()] == rows
     assert err == "grux: the vocabulary of the run does not know ',', 'funnier', 'than', 'the'.\n", err
+    (tmp_path / "hole.csv").write_text("review,n\ngood,1\n,2\n")
     (tmp_path / "IN.TSV").write_text('\n"n"\ta text\n1\tno\ttable, it has three cells\n')
     for words, code, sentence in (
         ([" "], 3, "text 1 (' ') has no token"),
@@ -204,6 +205,7 @@ def test_classify_gives_each_text_its_class(films, capsys, tmp_path: Path):
         (["--file", str(tmp_path / "IN.TSV")], 2, "add --text with one of n, a text, or rename the file"),
         (["--file", str(tmp_path / "no.csv")], 3, "did you mean"),
         (["--file", str(tmp_path)], 3, "Is a directory"),
+        (["--file", str(tmp_path / "hole.csv"), "--text", "review"], 3, "line 3: column 'review' is empty"),
     ):
         given, _, err = answer(capsys, "classify", str(films), *words)
         assert given == code and sentence in err and err.count("\n") == 1, err

@@ -56,7 +56,8 @@ def run(arguments: Sequence[str]) -> int:
             else:
                 answer = speaker.translate([joined(turns, context)])[0][0].text
             spoken += 1
-            print(" ".join(answer.splitlines()), flush=True)
+            answer = " ".join(answer.replace(SEPARATOR, " ").split())
+            print(answer, flush=True)
             turns.append(answer)
     return 0
 

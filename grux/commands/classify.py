@@ -158,9 +158,11 @@ def _column(file: str, column: str) -> list[str]:
 
     table = read_own(own_path(file, "--file"), encoding="utf-8", separator=None, empty="skip")
     place = table.column(column, "--text")
-    if not (texts := [row[place] for _, row in table.rows if row[place].strip()]):
-        raise DataError(f"{file}, column {column!r} has no text to classify.")
-    return texts
+    if lacking := [line for line, row in table.rows if not row[place]]:
+        raise DataError(
+            f"{file}, line {lacking[0]}: column {column!r} is empty; write a text there, or remove the row."
+        )
+    return [row[place] for _, row in table.rows]
 
 
 def _lines(file: str | None) -> list[str]:

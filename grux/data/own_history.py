@@ -71,10 +71,11 @@ def read_history(
     for name in names:
         if name not in table.header:
             others = [other for other in table.header if other not in names]
+            hint = near(name, others)
             reads = f" and knows {', '.join(known)} ahead" if known else ""
             raise DataError(
                 f"{path}: there is no column {name!r}, and the run forecasts {', '.join(columns)}{reads}; "
-                f"{near(name, others)}"
+                f"{hint if hint.startswith('did') else near(name, table.header)}"
             )
     there = usual if usual in table.header else None
     time = reading.time or there or _time_column(table, names, reading)

@@ -33,6 +33,8 @@ WORDS = 3
 TURN = ("dialogue", "speaker", "text")
 TURN_NAME = re.compile(r"dialog|conversation|speaker|turn|utterance", re.IGNORECASE)
 """What a header of dialogues has, which `tsv_turns` leaves out as one of a single turn."""
+SPOKEN = 2
+"""Words of an average turn at least: a few sentences that come again and again are no classes."""
 TURNS = 1.5
 """Turns of an average dialogue at least."""
 
@@ -176,7 +178,8 @@ def _are_turns(rows: Sequence[tuple[int, list[str]]], decimal: Decimal) -> bool:
     heard = Counter(row[1] for row in said)
     again = sum(heard[row[1]] > 1 for row in said)
     return (
-        (dialogue != "time" and speaker != "time" and text == "text")
+        (dialogue != "time" and speaker != "time" and text in ("text", "class"))
+        and sum(len(row[2].split()) for row in said) >= SPOKEN * len(said)
         and (answers >= MOST * len(steps) and len(said) >= TURNS * (len(said) - len(steps)))
         and 2 * again >= len(said)
         and not _is_headed(said)

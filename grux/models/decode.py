@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from grux.batch import BOS, EOS, PAD
+from grux.batch import BOS, EOS, PAD, UNKNOWN
 from grux.shapes import Array, Bool, Float, Int, Key
 
 Step = Callable[[Any, Array], tuple[Any, Array]]
@@ -52,10 +52,13 @@ def greedy(step: Step, carry: Any, *, live: Bool[Array, "B"], max_length: int) -
 def drawn(
     step: Step, carry: Any, key: Key, *, live: Bool[Array, "B"], max_length: int, temperature: float
 ) -> Int[Array, "B S"]:
-    """As `greedy`, but each token is drawn; `temperature` is above 0, and 1 draws as the model believes."""
+    """As `greedy`, but each token is drawn; `temperature` is above 0, and 1 draws as the model believes.
+
+    What is unknown is never drawn.
+    """
 
     def pick(logits, position):
-        scores = possible(logits) / temperature
+        scores = possible(logits).at[..., UNKNOWN].set(-jnp.inf) / temperature
         return jax.random.categorical(jax.random.fold_in(key, position), scores).astype(jnp.int32)
 
     return _written(step, carry, pick, live, max_length)

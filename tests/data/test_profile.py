@@ -201,9 +201,16 @@ def test_dialogues(tmp_path):
     assert sum(split.size for split in dataset.splits.values()) == 2 + 60 * 2
 
 
+def test_a_few_sentences_said_again_and_again_are_turns(tmp_path):
+    said = ("hello i am ben", "hello ben", "i like blue", "blue is nice")
+    rows = [f"d{i // 4}\t{'user' if i % 2 == 0 else 'bot'}\t{said[i % 4]}" for i in range(240)]
+    assert written(tmp_path, rows).sheet.kind == "tsv_turns"
+
+
 @pytest.mark.parametrize(
     ("rows", "kind"),
     [
+        ([f"{i // 4}\t{'xy'[i % 2]}\t{('good', 'bad')[i % 3 == 0]}" for i in range(60)], "table"),  # classes
         ([f"go {i // 2}\tva {i}\tby user {i % 3}" for i in range(60)], "tsv_pairs"),  # a source of two translations
         ([f"{i // 20}\tweb\ta film of {i}" for i in range(60)], "table"),  # nobody answers
         (["label\tfrom\ttext", *(f"{'ab'[i % 2]}\t{'xyz'[i % 3]}\ta film of {i}" for i in range(60))], "csv_text"),
