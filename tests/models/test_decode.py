@@ -152,8 +152,8 @@ def test_drawn_tokens_follow_their_probabilities():
     given = {"live": jnp.ones(3, bool), "max_length": 4}
 
     def known(carry, token):
-        logits, carry = pair(carry, token)
-        return logits.at[..., UNKNOWN].set(-jnp.inf), carry
+        carry, logits = pair(carry, token)
+        return carry, logits.at[..., UNKNOWN].set(-jnp.inf)
 
     cold = drawn(pair, jnp.zeros(3, int), jax.random.key(2), **given, temperature=1e-4)
     np.testing.assert_array_equal(cold, greedy(known, jnp.zeros(3, int), **given))
