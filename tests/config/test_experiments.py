@@ -1,6 +1,7 @@
 """Every experiment that ships: its config can be trained, and the results of a grid lie beside its question."""
 
 import csv
+import functools
 import math
 from pathlib import Path
 
@@ -20,6 +21,7 @@ NAMES = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.y
 GRIDS = [name for name in NAMES if compose([f"experiment={name}"]).multirun]
 
 
+@functools.cache
 def jobs_of(name: str) -> list[Job]:
     return [prepare(words) for words in read_command_line([f"experiment={name}"], multirun=False).jobs()]
 
