@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
             break
         elif said == "/help":
             print(COMMANDS, file=sys.stderr)
-        elif text := " ".join(said.replace(SEPARATOR, " ").split()):
+        elif text := _turn(said, SEPARATOR):
             turns = [*turns, text][-context:]
             for note in unknown_of(speaker.source, [text]):
                 print(f"grux: {note}", file=sys.stderr)
@@ -56,10 +56,15 @@ def run(arguments: Sequence[str]) -> int:
             else:
                 answer = speaker.translate([joined(turns, context)])[0][0].text
             spoken += 1
-            answer = " ".join(answer.replace(SEPARATOR, " ").split())
+            answer = _turn(answer, SEPARATOR)
             print(answer, flush=True)
             turns.append(answer)
     return 0
+
+
+def _turn(text: str, separator: str) -> str:
+    """What is said in one line, without what stands between turns."""
+    return " ".join(text.replace(separator, " ").split())
 
 
 def _lines() -> Iterator[str]:

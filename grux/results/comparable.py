@@ -12,16 +12,19 @@ def is_of_data(key: str) -> bool:
     return any(part.split(".")[0] in ("data", "task") for part in parts_of(key))
 
 
-def by_file(runs: Sequence[Run], key: str, other: str) -> str:
-    """The key; `data` becomes `data,data.path` where runs of one kind of data read different files of one's own.
+def by_file(runs: Sequence[Run], rows: str, columns: str) -> tuple[str, str]:
+    """Rows and columns; `data` becomes `data,data.path` where one kind of data stands for several files of one's own.
 
-    Unless the `other` key tells the files apart.
+    Unless a key tells the files apart already.
     """
     paths: dict[str, set[str]] = {}
-    for run in runs if key == "data" and "data.path" not in parts_of(other) else ():
+    for run in runs if "data.path" not in (*parts_of(rows), *parts_of(columns)) else ():
         if (path := value_of(run, "data.path")) is not None:
             paths.setdefault(run.choices.get("data", ""), set()).add(path)
-    return "data,data.path" if any(len(found) > 1 for found in paths.values()) else key
+    if not any(len(found) > 1 for found in paths.values()):
+        return rows, columns
+    apart = {"data": "data,data.path"}
+    return apart.get(rows, rows), apart.get(columns, columns)
 
 
 def mixed_line(runs: Sequence[Run], rows: str, columns: str, metric: str | None = None) -> str | None:

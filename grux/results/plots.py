@@ -64,5 +64,5 @@ def make_figure(
     if "select" in takes:
         view = View(select=given.pop("select", View.select), last=given.pop("last", View.last))
         given["selection"] = Selection(view.select, view.last)
-    rows, columns = by_file(runs, rows, columns), by_file(runs, columns, rows)
+    rows, columns = by_file(runs, rows, columns)
     return draw(runs, rows=rows, columns=columns, **given)

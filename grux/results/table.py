@@ -43,12 +43,12 @@ def make_table(runs: Sequence[Run], view: View | None = None, **changes: Any) ->
     runs = latest(runs)
     require_layout(runs, view)
     require_facts(runs, view.show, view.said("show"))
+    rows, columns = by_file(runs, view.rows, view.columns)
     # Data sets never compete, so where they are asked for as rows the lines of the table run along its rows.
-    keys = {"rows": by_file(runs, view.rows, view.columns), "columns": by_file(runs, view.columns, view.rows)}
-    view = dataclasses.replace(view, **keys)
-    transposed = is_of_data(view.rows) and not is_of_data(view.columns)
+    transposed = is_of_data(rows) and not is_of_data(columns)
     if transposed:
-        view = dataclasses.replace(view, rows=view.columns, columns=view.rows)
+        rows, columns = columns, rows
+    view = dataclasses.replace(view, rows=rows, columns=columns)
     if problem := mixed_line(runs, view.rows, view.columns, view.metric):
         raise UsageError(problem)
     if widths_differ(runs) and WIDTH not in (*parts_of(view.rows), *parts_of(view.columns)):

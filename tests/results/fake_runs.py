@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from grux.results.record import write_json
+from grux.results.contents import Cell, Table
+from grux.results.record import find_runs, write_json
+from grux.results.table import make_table
 
 KINDS: dict[str, dict[str, Any]] = {
     "sst2": {"task": "classification", "metric": "accuracy", "higher": True, "base": 0.78},
@@ -155,3 +157,13 @@ def write_metrics(folder: Path, record: dict[str, Any], *, ends: dict[int, int] 
                 json.dumps(common | {"split": "validation", "loss": math.exp(-step / 300) + 0.5, metric: value})
             )
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def table_of(root: Path, **options: Any) -> Table:
+    """The table of all runs below `root`; options are those of `make_table`."""
+    return make_table(find_runs([root]), **options)
+
+
+def cell(table: Table, row: str, line: str = "sst2") -> Cell:
+    at = [found.name for found in table.lines].index(line)
+    return next(found for found in table.rows if found.name == row).cells[at]

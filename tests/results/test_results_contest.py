@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from fake_runs import make_config, make_record, write_run
+from fake_runs import cell, make_config, make_record, table_of, write_run
 from scipy import stats
 
 from grux.errors import UsageError
@@ -13,18 +13,8 @@ from grux.results.palette import styles_of
 from grux.results.plots import make_figure
 from grux.results.record import find_runs
 from grux.results.render import FORMATS, render
-from grux.results.table import make_table
 
 BEST = [0.80, 0.82, 0.84, 0.81, 0.83]
-
-
-def table_of(root, **options):
-    return make_table(find_runs([root]), **options)
-
-
-def cell(table, row, line="sst2"):
-    at = [found.name for found in table.lines].index(line)
-    return next(found for found in table.rows if found.name == row).cells[at]
 
 
 def marked(table):

@@ -1,22 +1,13 @@
 """How a table is laid out: baselines, ranges of a key, files of one's own, names of lines."""
 
 import pytest
-from fake_runs import make_config, make_record, write_run
+from fake_runs import cell, make_config, make_record, table_of, write_run
 
 from grux.errors import UsageError
 from grux.results.plots import make_figure
 from grux.results.record import find_runs
 from grux.results.render import render
 from grux.results.table import make_table
-
-
-def table_of(root, **options):
-    return make_table(find_runs([root]), **options)
-
-
-def cell(table, row, line):
-    at = [found.name for found in table.lines].index(line)
-    return next(found for found in table.rows if found.name == row).cells[at]
 
 
 def test_the_best_baseline_of_each_line_or_none(tmp_path):

@@ -5,12 +5,10 @@ import io
 import re
 
 import pytest
-from fake_runs import make_config, make_record, write_run, write_unfinished
+from fake_runs import make_config, make_record, table_of, write_run, write_unfinished
 
 from grux.errors import UsageError
-from grux.results.record import find_runs
 from grux.results.render import FORMATS, render
-from grux.results.table import make_table
 from grux.results.units import Unit, decimals_for, short_count
 
 HOSTILE = [
@@ -29,10 +27,6 @@ HOSTILE = [
     "*_`~!",
     "",
 ]
-
-
-def table_of(root, **options):
-    return make_table(find_runs([root]), **options)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_runs import make_config, make_record, write_run, write_unfinished
+from fake_runs import cell, make_config, make_record, table_of, write_run, write_unfinished
 from scipy import stats
 
 from grux.errors import UsageError
@@ -16,15 +16,6 @@ from grux.results.record import find_runs
 from grux.results.render import render
 from grux.results.select import latest, matching, titled
 from grux.results.table import make_table
-
-
-def table_of(root, **options):
-    return make_table(find_runs([root]), **options)
-
-
-def cell(table, row, line):
-    at = [found.name for found in table.lines].index(line)
-    return next(found for found in table.rows if found.name == row).cells[at]
 
 
 def test_means_intervals_parameters_and_seconds(tmp_path):
